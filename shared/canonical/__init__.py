@@ -1,0 +1,1 @@
+"""The business language all tiers speak; frozen models, no machinery."""

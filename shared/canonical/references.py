@@ -1,0 +1,93 @@
+"""Identity of canonical things: model base, identifiers, source references, pages."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+from datetime import datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Identifier = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$", max_length=120),
+    Field(description="Opaque identifier of ours.", examples=["opp_4r7c2m5xk3ta"]),
+]
+Ref = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    Field(description="Identifier in the source system, opaque to us.", examples=["006A0000000PnTYIA0"]),
+]
+Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+CountryCode = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2.", examples=["DE"])
+]
+
+PREFIXES = {
+    "customer": "cus",
+    "opportunity": "opp",
+    "contract": "con",
+    "project": "prj",
+    "workstream": "wks",
+    "milestone": "mil",
+    "resource": "res",
+    "time_entry": "tim",
+    "expense": "exp",
+    "invoice": "inv",
+    "payment": "pay",
+    "legal_entity": "ent",
+    "service_item": "svc",
+    "rate_card": "rat",
+}
+
+
+def canonical_id(entity: str, tenant: str, *key: str) -> str:
+    """Our id of a thing: the same key always gives the same id, so two readers of one record agree without asking.
+
+    `key` is usually (system, ref). Shape: prefix, underscore, 20 base-32 digits of a SHA-256.
+    """
+    digest = hashlib.sha256("\x1f".join((entity, tenant, *key)).encode()).digest()
+    return f"{PREFIXES[entity]}_{b32encode(digest)[:20].decode().lower()}"
+
+
+class CanonicalModel(BaseModel):
+    """Root of canonical models: immutable, and strangers among the fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceRef(CanonicalModel):
+    """Where a record came from: system, its id there, its version there."""
+
+    system: Identifier = Field(description="Name of the connector.", examples=["salesforce"])
+    ref: Ref
+    version: Ref = Field(description="Version marker of the source; equal markers mean equal content.", examples=["3"])
+    modified_at: datetime | None = Field(default=None, description="When the source says it last changed (UTC).")
+
+
+class Entity(CanonicalModel):
+    """Any canonical record: whose it is, our id, and where it comes from."""
+
+    tenant: Identifier
+    id: Identifier
+    source: SourceRef
+
+
+Item = TypeVar("Item")
+
+
+class Page(CanonicalModel, Generic[Item]):
+    """A page of a list; `next_cursor` is absent on the last one."""
+
+    items: tuple[Item, ...]
+    next_cursor: str | None = Field(default=None, max_length=2000, description="Pass as `cursor` to read on.")
+
+
+class Written(CanonicalModel):
+    """Answer of a system to a write: where the record is now, and whether this call created it."""
+
+    id: Identifier
+    source: SourceRef
+    was_created: bool = Field(description="False when the record was there already, recognised by our reference.")

@@ -1,0 +1,1 @@
+"""The error tree every tier shares; nothing else may stand here."""

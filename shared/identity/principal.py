@@ -1,0 +1,25 @@
+"""The caller of a request, as its access token states it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Subject (a person or a machine), the OAuth client it came through, its tenant and its scopes.
+
+    `actor` is set when a tier acts on behalf of the subject (RFC 8693 `act`).
+    """
+
+    subject: str
+    client_id: str
+    tenant: str
+    scopes: frozenset[str] = field(default_factory=frozenset)
+    plan: str = "standard"
+    actor: str | None = None
+    token: str = field(default="", repr=False)
+
+    def may(self, *scopes: str) -> bool:
+        """Whether the caller holds all of the scopes."""
+        return self.scopes.issuperset(scopes)

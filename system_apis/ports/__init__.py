@@ -1,0 +1,1 @@
+"""What a system can be asked, in canonical words; the contract the conformance suite tests."""
