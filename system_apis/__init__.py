@@ -1,0 +1,1 @@
+"""The system tier: vendors behind canonical contracts."""

@@ -1,0 +1,1 @@
+"""Invoice to cash: payments booked in the ERP settle our invoices, once."""

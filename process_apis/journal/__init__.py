@@ -1,0 +1,1 @@
+"""What happened to a deal, one sentence per step, kept for good."""

@@ -4,7 +4,8 @@
     ├── Refused        InvalidRequest 422 · NotAuthenticated 401 · NotPermitted 403 · NotFound 404 · Conflict 409
     │                  StaleVersion 412 · KeyReusedDifferently 422 · LimitExceeded 429
     │                  RuleViolated 422 (QuoteNotWon, RateMissing, PeriodClosed)
-    ├── VendorTrouble  VendorUnavailable 503 · VendorThrottled 503 · VendorRejected 502 · VendorDrift 502 · OutcomeUnknown 504
+    ├── VendorTrouble  VendorUnavailable 503 · VendorThrottled 503 · VendorRejected 502 · VendorDrift 502
+    │                  OutcomeUnknown 504
     ├── Misconfigured  503 (CredentialsRefused, ScopeMissing, MappingMissing)
     └── Defect         500
 

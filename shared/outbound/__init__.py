@@ -1,0 +1,34 @@
+"""The one room that speaks HTTP outward: client, retry, breaker, budget, auth, paging; no business word enters."""
+
+from shared.outbound.address import route
+from shared.outbound.answer import Answer, drift
+from shared.outbound.auth import AuthFlow, StaticHeaders, TokenRequest
+from shared.outbound.breaker import Breaker
+from shared.outbound.budget import Budget, BudgetFacts
+from shared.outbound.client import Outbound
+from shared.outbound.errors import ErrorRow
+from shared.outbound.paging import next_link, pack_cursor, unpack_cursor, walk
+from shared.outbound.retry import RetryPolicy
+from shared.outbound.tiers import ClientCredentials, TokenExchange, acting_for
+
+__all__ = [
+    "Answer",
+    "AuthFlow",
+    "Breaker",
+    "Budget",
+    "BudgetFacts",
+    "ClientCredentials",
+    "ErrorRow",
+    "Outbound",
+    "RetryPolicy",
+    "StaticHeaders",
+    "TokenExchange",
+    "TokenRequest",
+    "acting_for",
+    "drift",
+    "next_link",
+    "pack_cursor",
+    "route",
+    "unpack_cursor",
+    "walk",
+]

@@ -32,7 +32,7 @@ class PsaPort(Protocol):
     async def list_time_entries(
         self, *, modified_since: datetime | None, cursor: str | None, limit: int
     ) -> Page[TimeEntry]:
-        """Entries of our projects changed at or after the instant, oldest change first, approved or not, billed or not."""
+        """Entries of our projects changed at or after the instant, oldest first, approved or not, billed or not."""
         ...
 
     async def list_expenses(self, *, modified_since: datetime | None, cursor: str | None, limit: int) -> Page[Expense]:

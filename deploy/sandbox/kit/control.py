@@ -44,9 +44,25 @@ async def _body(request: Request, model: type[Model]) -> Model:
     return model.model_validate_json(await request.body())
 
 
-def _control(simulator: Simulator) -> list[Route]:
-    async def faults(request: Request) -> Response:
-        book = simulator.wire.faults
+class _Control:
+    """The control endpoints of one simulator."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/faults", self.faults, methods=["GET", "POST", "DELETE"]),
+            Route("/calls", self.calls, methods=["GET", "DELETE"]),
+            Route("/reset", self.reset, methods=["POST"]),
+            Route("/counts", self.counts, methods=["GET"]),
+            Route("/deliveries", self.deliveries, methods=["GET", "PUT", "POST", "DELETE"]),
+            Route("/switches", self.switches, methods=["POST"]),
+        ]
+
+    async def faults(self, request: Request) -> Response:
+        """The rules in force with how often each struck; POST adds one, DELETE clears all."""
+        book = self._simulator.wire.faults
         if request.method == "DELETE":
             book.clear()
         elif request.method == "POST":
@@ -54,30 +70,35 @@ def _control(simulator: Simulator) -> list[Route]:
                 book.add(await _body(request, Fault))
             except ValidationError as error:
                 return _refused(error)
-        return JSONResponse([rule.model_dump(mode="json") for rule in book.rules()])
+        listed = zip(book.rules(), book.struck_times(), strict=True)
+        return JSONResponse([{**rule.model_dump(mode="json"), "struck": struck} for rule, struck in listed])
 
-    async def calls(request: Request) -> Response:
+    async def calls(self, request: Request) -> Response:
+        """How often each `METHOD /path` was called; DELETE starts afresh."""
         if request.method == "DELETE":
-            simulator.wire.calls.clear()
-        return JSONResponse(dict(simulator.wire.calls))
+            self._simulator.wire.calls.clear()
+        return JSONResponse(dict(self._simulator.wire.calls))
 
-    async def reset(request: Request) -> Response:
+    async def reset(self, request: Request) -> Response:
+        """Empty the vendor: no records, no faults, no subscribers."""
         del request
-        simulator.reset()
-        simulator.wire.faults.clear()
-        simulator.wire.calls.clear()
-        if simulator.deliveries:
-            simulator.deliveries.forget()
+        self._simulator.reset()
+        self._simulator.wire.faults.clear()
+        self._simulator.wire.calls.clear()
+        if self._simulator.deliveries:
+            self._simulator.deliveries.forget()
         return Response(status_code=204)
 
-    async def counts(request: Request) -> Response:
+    async def counts(self, request: Request) -> Response:
+        """Records by kind."""
         del request
-        return JSONResponse(simulator.counts())
+        return JSONResponse(self._simulator.counts())
 
-    async def deliveries(request: Request) -> Response:
-        box = simulator.deliveries
+    async def deliveries(self, request: Request) -> Response:
+        """PUT subscribes, POST releases what is held (`?reverse=true`: last first), DELETE forgets."""
+        box = self._simulator.deliveries
         if box is None:
-            return JSONResponse({"title": f"{simulator.name} pushes nothing."}, 404)
+            return JSONResponse({"title": f"{self._simulator.name} pushes nothing."}, 404)
         if request.method == "PUT":
             try:
                 box.subscription = await _body(request, Subscription)
@@ -89,23 +110,15 @@ def _control(simulator: Simulator) -> list[Route]:
             box.forget()
         return JSONResponse({"sent": box.sent, "failed": box.failed, "waiting": box.waiting})
 
-    async def switches(request: Request) -> Response:
-        if simulator.configure is None:
-            return JSONResponse({"title": f"{simulator.name} has no switches."}, 404)
+    async def switches(self, request: Request) -> Response:
+        """Vendor-specific switches."""
+        if self._simulator.configure is None:
+            return JSONResponse({"title": f"{self._simulator.name} has no switches."}, 404)
         try:
-            simulator.configure(await request.json())
+            self._simulator.configure(await request.json())
         except (ValueError, KeyError, TypeError) as error:
             return JSONResponse({"title": "The switch is not known.", "detail": str(error)}, 422)
         return Response(status_code=204)
-
-    return [
-        Route("/faults", faults, methods=["GET", "POST", "DELETE"]),
-        Route("/calls", calls, methods=["GET", "DELETE"]),
-        Route("/reset", reset, methods=["POST"]),
-        Route("/counts", counts, methods=["GET"]),
-        Route("/deliveries", deliveries, methods=["GET", "PUT", "POST", "DELETE"]),
-        Route("/switches", switches, methods=["POST"]),
-    ]
 
 
 def sandbox_app(simulators: Mapping[str, Simulator]) -> ASGIApp:
@@ -118,7 +131,7 @@ def sandbox_app(simulators: Mapping[str, Simulator]) -> ASGIApp:
     control = Starlette(
         routes=[
             Route("/health", health),
-            *(Mount(f"/_control/{name}", routes=_control(sim)) for name, sim in simulators.items()),
+            *(Mount(f"/_control/{name}", routes=_Control(sim).routes()) for name, sim in simulators.items()),
         ]
     )
     wires = {f"/{name}": simulator.wire for name, simulator in simulators.items()}

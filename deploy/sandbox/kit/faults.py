@@ -13,6 +13,7 @@ class FaultKind(StrEnum):
     """What goes wrong."""
 
     LATENCY = "latency"
+    LATENCY_AFTER = "latency_after"
     STATUS = "status"
     THROTTLED = "throttled"
     CUT_BEFORE = "cut_before"
@@ -26,7 +27,8 @@ class Fault(BaseModel):
     """One rule: `route` is a regular expression searched in `METHOD /path?query` below the vendor's own root.
 
     `skip` matching calls pass unharmed first, then `times` calls are hit (None: all).
-    `status`/`body`/`headers` serve `status`; the vendor's own answer serves `throttled`; `seconds` serves `latency`;
+    `status`/`body`/`headers` serve `status`; the vendor's own answer serves `throttled`; `seconds` serves `latency`
+    (before the vendor acts) and `latency_after` (it has acted, its answer tarries);
     `field` names the JSON member `missing_field` removes at any depth.
     """
 
@@ -70,6 +72,13 @@ class FaultBook:
     def rules(self) -> list[Fault]:
         """What is in force."""
         return [fault for fault, _ in self._rules]
+
+    def struck_times(self) -> list[int]:
+        """How many calls each rule has hit so far, in the order of `rules`."""
+        return [
+            max(0, min(self._seen.get(id(fault), 0) - fault.skip, fault.times or self._seen.get(id(fault), 0)))
+            for fault, _ in self._rules
+        ]
 
     def struck(self, call: str) -> list[Fault]:
         """The faults that hit this call; counts it."""

@@ -17,7 +17,7 @@ from deploy.sandbox.kit.faults import Fault, FaultBook, FaultKind
 class Wire:
     """A vendor's app as its clients meet it.
 
-    `throttled` builds the vendor's own limit answer, `expire` makes the caller's sessions stale (by the vendor's means).
+    `throttled` builds the vendor's own limit answer, `expire` makes the caller's sessions stale.
     """
 
     def __init__(self, app: ASGIApp, *, throttled: Callable[[], Response], expire: Callable[[], None]) -> None:
@@ -66,7 +66,7 @@ class Wire:
         await self._distorted(kinds, scope, receive, send)
 
     async def _distorted(self, kinds: dict[FaultKind, Fault], scope: Scope, receive: Receive, send: Send) -> None:
-        if not kinds.keys() & {FaultKind.EXTRA_FIELDS, FaultKind.MISSING_FIELD}:
+        if not kinds.keys() & {FaultKind.EXTRA_FIELDS, FaultKind.MISSING_FIELD, FaultKind.LATENCY_AFTER}:
             await self._app(scope, receive, send)
             return
         head: Message = {}
@@ -79,6 +79,8 @@ class Wire:
                 body.extend(message.get("body", b""))
 
         await self._app(scope, receive, catch)
+        if tarrying := kinds.get(FaultKind.LATENCY_AFTER):
+            await asyncio.sleep(tarrying.seconds)
         content = _distort(bytes(body), kinds)
         kept = [(k, v) for k, v in head["headers"] if k.lower() != b"content-length"]
         head["headers"] = [*kept, (b"content-length", str(len(content)).encode())]

@@ -1,0 +1,47 @@
+"""`throughline check`: reads everything a start would read, and tells what could not be used; starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.local.installation import GATEWAY_DIR, Installation
+from deploy.local.places import Places
+from deploy.local.ports import PortProblem, Ports, refuse_busy
+from deploy.local.processes import Processes
+from deploy.sandbox.app import SandboxMisconfigured, read_options
+from experience_apis.identity.roles import role_book
+from experience_apis.identity.seeds import read_clients_file
+from shared.errors.taxonomy import Misconfigured
+from shared.gateway.document import DocumentRefused, load_documents
+from system_apis.catalog import open_catalog
+
+
+def configuration_problems(places: Places, ports: Ports) -> list[str]:
+    """Everything that would stop a start, one sentence each."""
+    installation = Installation.of(places, ports)
+    installation.write()
+    running = Processes(places.pids, places.logs, die_with_us=False).names()
+    checks: list[Callable[[], object]] = [
+        *([] if running else [lambda: refuse_busy(ports)]),
+        *(lambda tier=tier: load_documents(GATEWAY_DIR, tier) for tier in ("system", "process", "experience")),
+        lambda: asyncio.run(_open_connectors(places.tenants)),
+        lambda: read_clients_file(places.clients_file, role_book()),
+        lambda: read_options(installation.sandbox_options_file),
+    ]
+    return [problem for check in checks for problem in _problems(check)]
+
+
+async def _open_connectors(tenants: Path) -> None:
+    await open_catalog(tenants).aclose()
+
+
+def _problems(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except DocumentRefused as refusal:
+        return list(refusal.lines)
+    except (PortProblem, Misconfigured, SandboxMisconfigured, ValueError) as error:
+        return [getattr(error, "detail", "") or str(error)]
+    return []

@@ -1,0 +1,154 @@
+"""Writes what the processes of an installation need to know of each other: environment, connectors, sandbox options."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.local.bus import Nats
+from deploy.local.clients import (
+    CLIENT_IDS,
+    CLIENTS,
+    EXPERIENCE_AUDIENCE,
+    PROCESS_AUDIENCE,
+    SYSTEM_AUDIENCE,
+    TENANT,
+    clients_document,
+)
+from deploy.local.places import Places, write_private
+from deploy.local.ports import HOST, Ports
+from deploy.local.postgres import Postgres
+from deploy.local.secrets_file import Secrets, installed_secrets
+
+GATEWAY_DIR = Path(__file__).resolve().parents[1] / "gateway"
+RULES_DIR = Path(__file__).resolve().parent / "tenants"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Places, ports and secrets of one embedded installation."""
+
+    places: Places
+    ports: Ports
+    secrets: Secrets
+
+    @classmethod
+    def of(cls, places: Places, ports: Ports) -> Installation:
+        """The installation of a state directory, made on first use."""
+        places.make()
+        return cls(places, ports, installed_secrets(places, CLIENT_IDS))
+
+    def url(self, name: str) -> str:
+        """Base URL of a tier or of the sandbox."""
+        port = dict(self.ports.items())[name]
+        return f"http://{HOST}:{port}"
+
+    @property
+    def sandbox_options_file(self) -> Path:
+        """Options of the simulators."""
+        return self.places.keys / "sandbox.json"
+
+    def write(self) -> None:
+        """Write every file that processes read at their start, and run.json for people."""
+        write_private(self.places.clients_file, clients_document(self.secrets.clients))
+        write_private(self.places.tenants / f"{TENANT}.yaml", yaml.safe_dump(self._connectors(), sort_keys=False))
+        write_private(self.sandbox_options_file, json.dumps(self._sandbox_options(), indent=2))
+        write_private(self.places.run_file, json.dumps(self.run_document(), indent=2))
+
+    def run_document(self) -> dict[str, Any]:
+        """What run.json says: base URLs, and the demo clients with their secrets."""
+        demo = [client for client in CLIENTS if client.is_demo]
+        return {
+            "tenant": TENANT,
+            "urls": {name: self.url(name) for name in ("system", "process", "experience", "sandbox")},
+            "token_endpoint": f"{self.url('experience')}/oauth/token",
+            "documentation": {name: f"{self.url(name)}/openapi.json" for name in ("system", "process", "experience")},
+            "clients": {
+                client.client_id: {
+                    "client_secret": self.secrets.clients[client.client_id],
+                    "name": client.name,
+                    "roles": list(client.roles),
+                    "audiences": list(client.audiences),
+                }
+                for client in demo
+            },
+        }
+
+    def tier_env(self, tier: str, postgres: Postgres, nats: Nats) -> dict[str, str]:
+        """Environment of a tier process."""
+        common = {
+            "HOST": HOST,
+            "PORT": str(dict(self.ports.items())[tier]),
+            "DATABASE_URL": postgres.url(f"throughline_{tier}"),
+            "NATS_URL": nats.url,
+            "COUNTERS_URL": "memory://",
+            "ISSUER_URL": self.url("experience"),
+            "GATEWAY_DIR": str(GATEWAY_DIR),
+            "LOG_LEVEL": "info",
+        }
+        own = {
+            "system": {"AUDIENCE": SYSTEM_AUDIENCE, "TENANTS_DIR": str(self.places.tenants)},
+            "process": {
+                "AUDIENCE": PROCESS_AUDIENCE,
+                "SYSTEM_URL": self.url("system"),
+                "TENANTS_DIR": str(RULES_DIR),
+                "CLIENT_ID": "tier-process",
+                "CLIENT_SECRET": self.secrets.clients["tier-process"],
+            },
+            "experience": {
+                "AUDIENCE": EXPERIENCE_AUDIENCE,
+                "PROCESS_URL": self.url("process"),
+                "CLIENT_ID": "tier-experience",
+                "CLIENT_SECRET": self.secrets.clients["tier-experience"],
+                "CLIENTS_FILE": str(self.places.clients_file),
+                "SEALING_KEY": self.secrets.sealing_key,
+            },
+        }[tier]
+        return {f"THROUGHLINE_{tier.upper()}_{key}": value for key, value in (common | own).items()}
+
+    def _connectors(self) -> dict[str, Any]:
+        sandbox, kept = self.url("sandbox"), self.secrets
+        return {
+            "connectors": {
+                "crm": {
+                    "vendor": "salesforce",
+                    "settings": {"base_url": f"{sandbox}/salesforce", "client_id": kept.salesforce_client_id},
+                    "secrets": {
+                        "client_secret": kept.salesforce_client_secret,
+                        "webhook_secret": kept.salesforce_webhook_secret,
+                    },
+                },
+                "psa": {
+                    "vendor": "kantata",
+                    "settings": {"base_url": f"{sandbox}/kantata"},
+                    "secrets": {"access_token": kept.kantata_token},
+                },
+                "erp": {
+                    "vendor": "netsuite",
+                    "settings": {
+                        "base_url": f"{sandbox}/netsuite",
+                        "client_id": kept.netsuite_client_id,
+                        "certificate_id": kept.netsuite_certificate_id,
+                    },
+                    "secrets": {
+                        "private_key": kept.netsuite_private_key,
+                        "webhook_secret": kept.netsuite_webhook_secret,
+                    },
+                },
+            }
+        }
+
+    def _sandbox_options(self) -> dict[str, Any]:
+        kept = self.secrets
+        certificate = {"client_id": kept.netsuite_client_id, "public_key": kept.netsuite_public_key}
+        return {
+            "salesforce": {
+                "connector": {"client_id": kept.salesforce_client_id, "secret": kept.salesforce_client_secret},
+            },
+            "kantata": {"token": kept.kantata_token},
+            "netsuite": {"certificates": {kept.netsuite_certificate_id: certificate}},
+        }

@@ -1,0 +1,86 @@
+"""The main job: what happens to a firm, in order, in two phases; who does it stands in the neighbouring modules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import httpx
+
+from deploy.local.firm import Firm
+from deploy.local.installation import Installation
+from deploy.local.main_job import billing, cash, deals
+from deploy.local.main_job.desk import Desk
+from deploy.local.main_job.progress import Display
+from deploy.local.main_job.read_back import deals_of_invoices, read_back
+from deploy.local.main_job.vendors import Vendors
+from deploy.local.report import PhaseReport
+
+FIRST_RUN, AFTER_FIXES = "first_run", "after_fixes"
+_CONNECTIONS = httpx.Limits(max_connections=40, max_keepalive_connections=40)
+
+
+class MainJob:
+    """A firm's way through the house."""
+
+    def __init__(self, firm: Firm, installation: Installation, display: Display) -> None:
+        """The house must be up."""
+        self._firm = firm
+        self._display = display
+        self._http = httpx.AsyncClient(timeout=60, trust_env=False, limits=_CONNECTIONS)
+        self._vendors = Vendors(installation, self._http)
+        self._desk = Desk(installation, self._http)
+        self._booked: frozenset[str] = frozenset()
+        self._paid: frozenset[str] = frozenset()
+        self._seconds: dict[str, float] = {}
+
+    async def aclose(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    async def first_run(self) -> PhaseReport:
+        """Load the firm, win its deals, bill its work, collect its cash."""
+        self._display.begin("First run: every won deal as it was sold")
+        with self._timed("load"):
+            await self._vendors.reset()
+            await self._vendors.load_reference_data(self._firm)
+            await self._vendors.subscribe()
+            await self._vendors.win_deals(self._firm)
+        with self._timed("deals"):
+            standing = await deals.settle(self._firm, self._desk, self._vendors, self._display)
+        return await self._deliver(FIRST_RUN, standing)
+
+    async def after_fixes(self) -> PhaseReport:
+        """People correct what was wrong; parked deals go on where they stood."""
+        fixes = self._firm["fixes.csv"]
+        self._display.begin(f"After {len(fixes)} fixes: parked deals go on where they stood")
+        with self._timed("fixes"):
+            for number, fix in enumerate(fixes, 1):
+                if fix["kind"] == "product_alias":
+                    await self._desk.supply_alias(fix["subject"], fix["value"])
+                else:
+                    await self._vendors.correct(fix)
+                self._display.show("fixes applied", number, len(fixes))
+        with self._timed("deals"):
+            standing = await deals.settle(self._firm, self._desk, self._vendors, self._display, fixes)
+        return await self._deliver(AFTER_FIXES, standing)
+
+    async def _deliver(self, phase: str, standing: deals.Standing) -> PhaseReport:
+        with self._timed("booking"):
+            self._booked = await billing.book_work(self._firm, self._vendors, standing, self._display, self._booked)
+        with self._timed("billing"):
+            await billing.bill(self._desk, self._vendors, self._display)
+        with self._timed("cash"):
+            deal_of = deals_of_invoices(await self._vendors.look())
+            self._paid = await cash.pay(self._firm, self._desk, self._vendors, self._display, deal_of, self._paid)
+        with self._timed("reading back"):
+            tables = await read_back(self._firm, self._desk, self._vendors)
+        seconds, self._seconds = self._seconds, {}
+        return PhaseReport(phase, tables, seconds)
+
+    @contextmanager
+    def _timed(self, step: str) -> Generator[None]:
+        began = time.monotonic()
+        yield
+        self._seconds[step] = time.monotonic() - began

@@ -1,0 +1,175 @@
+"""The report of the main job: tables in the firm's own format, one JSON document, and text for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.comparison import Comparison, compare
+
+Row = Mapping[str, str]
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "projects.csv": ("opportunity_id", "outcome", "findings", "approvals"),
+    "invoices.csv": (
+        *("opportunity_id", "month", "legal_entity", "currency", "net", "tax", "gross", "paid"),
+        *("time_entries", "milestones"),
+    ),
+    "time_states.csv": ("state", "entries", "hours"),
+    "totals.csv": ("currency", "invoices", "net", "tax", "gross", "paid"),
+}
+_SUMMED = ("net", "tax", "gross", "paid")
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseReport:
+    """One phase as it was read back, how long its steps took, and how it compares with what was expected."""
+
+    name: str
+    tables: Mapping[str, Sequence[Row]]
+    seconds: Mapping[str, float]
+    comparison: Comparison | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write the tables."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, columns in COLUMNS.items():
+            with (folder / name).open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, columns)
+                writer.writeheader()
+                writer.writerows(self.tables[name])
+
+    def compared(self, folder: Path, expected: Path | None) -> PhaseReport:
+        """With the comparison of the written tables, where the firm says what it expects."""
+        if expected is None or not expected.is_dir():
+            return self
+        return PhaseReport(self.name, self.tables, self.seconds, compare(folder, expected))
+
+    @property
+    def exceptions(self) -> list[Row]:
+        """The deals that wait for somebody."""
+        return [row for row in self.tables["projects.csv"] if row["outcome"] == "exception"]
+
+    def document(self) -> dict[str, Any]:
+        """The phase in the JSON report."""
+        deals = self.tables["projects.csv"]
+        return {
+            "deals": len(deals),
+            "activated": sum(1 for row in deals if row["outcome"] == "activated"),
+            "exceptions": [
+                {"opportunity_id": row["opportunity_id"], "findings": row["findings"].split(";")}
+                for row in self.exceptions
+            ],
+            "invoices": len(self.tables["invoices.csv"]),
+            "totals": [dict(row) for row in self.tables["totals.csv"]],
+            "time_states": [dict(row) for row in self.tables["time_states.csv"]],
+            "seconds": {step: round(taken, 2) for step, taken in self.seconds.items()},
+            "comparison": None
+            if self.comparison is None
+            else {"expected_rows": self.comparison.rows, "differences": list(self.comparison.differences)},
+        }
+
+
+@dataclass(slots=True)
+class DemoReport:
+    """The whole run."""
+
+    firm: str
+    urls: Mapping[str, str]
+    folder: Path
+    phases: list[PhaseReport] = field(default_factory=list[PhaseReport])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    peak_total_mib: int = 0
+    peak_mib: dict[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether no phase differs from what the firm expects."""
+        return all(phase.comparison is None or phase.comparison.is_equal for phase in self.phases)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON report."""
+        return {
+            "firm": self.firm,
+            "as_expected": self.is_as_expected,
+            "phases": {phase.name: phase.document() for phase in self.phases},
+            "seconds": {step: round(taken, 2) for step, taken in self.seconds.items()},
+            "peak_memory_mib": {"together": self.peak_total_mib, **self.peak_mib},
+            "urls": dict(self.urls),
+            "tables": str(self.folder),
+        }
+
+    def write(self, file: Path) -> None:
+        """Write the JSON report."""
+        file.write_text(json.dumps(self.document, indent=2) + "\n", encoding="utf-8")
+
+    def show(self, console: Console, file: Path) -> None:
+        """The report for people."""
+        for phase in self.phases:
+            _show_phase(phase, console)
+        steps = ", ".join(f"{step} {taken:.1f} s" for step, taken in self.seconds.items())
+        console.rule("How long, how much")
+        console.print(f"Times: {steps}", highlight=False)
+        members = ", ".join(f"{name} {size}" for name, size in self.peak_mib.items())
+        console.print(f"Peak memory: {self.peak_total_mib} MiB together ({members})", highlight=False)
+        console.print("Addresses while it ran: " + ", ".join(f"{k} {v}" for k, v in self.urls.items()), highlight=False)
+        console.print(f"Tables: {self.folder}\nReport: {file}", highlight=False)
+
+
+def totals(invoices: Sequence[Row]) -> list[dict[str, str]]:
+    """Sums per currency of an invoice table."""
+    sums: dict[str, dict[str, Decimal]] = {}
+    for row in invoices:
+        of_currency = sums.setdefault(row["currency"], dict.fromkeys(("invoices", *_SUMMED), Decimal(0)))
+        of_currency["invoices"] += 1
+        for column in _SUMMED:
+            of_currency[column] += Decimal(row[column])
+    return [
+        {"currency": currency, **{column: format(value, "f") for column, value in values.items()}}
+        for currency, values in sorted(sums.items())
+    ]
+
+
+def _show_phase(phase: PhaseReport, console: Console) -> None:
+    document = phase.document()
+    console.rule(phase.name.replace("_", " ").capitalize())
+    deals = f"{document['deals']} deals won: {document['activated']} activated, {len(phase.exceptions)} exceptions"
+    console.print(f"{deals}; {document['invoices']} invoices", highlight=False)
+    sums = Table("currency", box=None)
+    for column in COLUMNS["totals.csv"][1:]:
+        sums.add_column(column, justify="right")
+    for row in phase.tables["totals.csv"]:
+        sums.add_row(row["currency"], *(f"{Decimal(row[column]):,f}" for column in COLUMNS["totals.csv"][1:]))
+    console.print(sums)
+    hours = "; ".join(f"{row['state']} {row['hours']} h ({row['entries']})" for row in phase.tables["time_states.csv"])
+    console.print(f"Time of activated deals: {hours}", highlight=False)
+    _show_exceptions(phase, console)
+    console.print(
+        "Took: " + ", ".join(f"{step} {taken:.1f} s" for step, taken in phase.seconds.items()), highlight=False
+    )
+    if phase.comparison is None:
+        console.print("No expected tables to compare with.")
+    elif phase.comparison.is_equal:
+        console.print(f"Equal to the expected tables, to the cent ({phase.comparison.rows} rows).", style="green")
+    else:
+        console.print("DIFFERS from the expected tables:", style="red")
+        console.print(phase.comparison.summary(), markup=False, highlight=False)
+
+
+def _show_exceptions(phase: PhaseReport, console: Console) -> None:
+    reasons: dict[str, list[str]] = {}
+    for row in phase.exceptions:
+        reasons.setdefault(row["findings"], []).append(row["opportunity_id"])
+    shown = 4
+    for findings, deals in sorted(reasons.items(), key=lambda reason: -len(reason[1])):
+        more = f" and {len(deals) - shown} more" if len(deals) > shown else ""
+        listed = f"{', '.join(deals[:shown])}{more}"
+        console.print(f"  waits: {findings.replace(';', ' + ')} ({len(deals)}): {listed}", highlight=False)

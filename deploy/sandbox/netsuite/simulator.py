@@ -1,0 +1,71 @@
+"""The NetSuite simulator put together: account, door, desk, the faulty wire and the pushed change notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+from deploy.sandbox.kit.control import Simulator
+from deploy.sandbox.kit.deliveries import Deliveries
+from deploy.sandbox.kit.wire import Wire
+from deploy.sandbox.netsuite.address import Desk
+from deploy.sandbox.netsuite.errors import too_many_at_once
+from deploy.sandbox.netsuite.schema import RecordType
+from deploy.sandbox.netsuite.state import Account, Row
+from deploy.sandbox.netsuite.tokens import Certificate, Door
+
+PUSHED = {"customerPayment", "invoice", "subsidiary", "serviceSaleItem", "billingRateCard", "customrecord_tl_rate"}
+"""Record types whose user event script (ours, installed by the customer) posts change notices."""
+
+
+def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once: int = 15) -> Simulator:
+    """An empty account that trusts these certificates (certificate id → certificate)."""
+    deliveries = Deliveries("netsuite")
+
+    def listener(record: RecordType, row: Row, event: str) -> None:
+        if record.name in PUSHED and deliveries.subscription is not None:
+            stamp = f"{row['lastModifiedDate']:%Y-%m-%dT%H:%M:%SZ}"
+            notice = {"recordType": record.name, "id": str(row["id"]), "eventType": event, "lastModifiedDate": stamp}
+            deliveries.emit(notice)
+
+    account = Account(listener)
+    door = Door(certificates or {})
+    desk = Desk(account, door, at_once=at_once)
+    wire = Wire(desk.app(), throttled=too_many_at_once().response, expire=door.expire)
+
+    def reset() -> None:
+        account.reset()
+        door.expire()
+        desk.reset()
+
+    return Simulator("netsuite", wire, deliveries, reset, account.counts, _switches(account, door, desk))
+
+
+def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, Any]], None]:
+    """`at_once` 15 · `delay` seconds per request · `token_seconds` · `certificates` {id: {client_id, public_key}} ·
+    `closed_periods` and `open_periods` ["2017-01"].
+    """  # noqa: D205 - one sentence of switches
+
+    def configure(wanted: dict[str, Any]) -> None:
+        if strange := wanted.keys() - handlers.keys():
+            raise KeyError(", ".join(sorted(strange)))
+        for name, value in wanted.items():
+            handlers[name](value)
+
+    def periods(months: list[str], *, closed: bool) -> None:
+        for month in months:
+            account.period_of(date.fromisoformat(f"{month}-01"))["closed"] = closed
+
+    def trust(certificates: dict[str, dict[str, str]]) -> None:
+        door.certificates.update({number: Certificate(**facts) for number, facts in certificates.items()})
+
+    handlers: dict[str, Callable[[Any], None]] = {
+        "at_once": lambda value: setattr(desk, "at_once", int(value)),
+        "delay": lambda value: setattr(desk, "delay", float(value)),
+        "token_seconds": lambda value: setattr(door, "token_seconds", int(value)),
+        "certificates": trust,
+        "closed_periods": lambda value: periods(value, closed=True),
+        "open_periods": lambda value: periods(value, closed=False),
+    }
+    return configure

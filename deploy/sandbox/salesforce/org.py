@@ -1,0 +1,97 @@
+"""One org: rows, writes, pages, change feed and switches, with what every new org comes with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from deploy.sandbox.salesforce.changes import ChangeFeed
+from deploy.sandbox.salesforce.pages import Pages
+from deploy.sandbox.salesforce.records import Records, Row
+from deploy.sandbox.salesforce.schema import org_schema
+from deploy.sandbox.salesforce.writes import Writes
+
+INTEGRATION_USER = "integration@harbour.example"
+ADMIN_USER = "admin@harbour.example"
+STAGES = (
+    ("Prospecting", 10, "Pipeline", False, False),
+    ("Qualification", 10, "Pipeline", False, False),
+    ("Proposal/Price Quote", 75, "Best Case", False, False),
+    ("Negotiation/Review", 90, "Commit", False, False),
+    ("Closed Won", 100, "Closed", True, True),
+    ("Closed Lost", 0, "Omitted", True, False),
+)
+
+
+class Org:
+    """State of the simulator; `switch` changes how it behaves, `reset` brings back the new org."""
+
+    def __init__(self, hear: Callable[[dict[str, Any]], None]) -> None:
+        """A new org whose change events go to `hear`."""
+        self._hear = hear
+        self.reset()
+
+    def reset(self) -> None:
+        """Everything back to how a new org is."""
+        self.records = Records()
+        self.feed = ChangeFeed(self._hear)
+        self.writes = Writes(self.records, self.feed)
+        self.pages = Pages(self.records)
+        self.calls_used = 0
+        self.calls_allowed = 100_000
+        self._seed()
+
+    def switch(self, name: str, value: Any) -> None:
+        """Change behaviour. Raises ValueError for a switch that is not there."""
+        if name == "page_size":
+            self.pages.page_size = int(value) if value else None
+        elif name == "child_page_size":
+            self.pages.child_page_size = int(value) if value else None
+        elif name == "gap_events":
+            self.feed.gaps = bool(value)
+        elif name == "whole_seconds":
+            self.records.whole_seconds = bool(value)
+        elif name == "calls_allowed":
+            self.calls_allowed = int(value)
+        else:
+            raise ValueError(name)
+
+    def counts(self) -> dict[str, int]:
+        """Living rows per object."""
+        return self.records.counts()
+
+    def user_id(self, username: str) -> str | None:
+        """The id of an active user, or None."""
+        user = self.records.find_one("User", "Username", username)
+        return str(user["Id"]) if user and user["IsActive"] else None
+
+    @property
+    def org_id(self) -> str:
+        """The org's own id."""
+        return next(iter(self.records.tables["Organization"].rows))
+
+    def _seed(self) -> None:
+        self._put("Organization", Name="Harbour Consulting", OrganizationType="Enterprise Edition", InstanceName="SBX1")
+        for username, first in ((ADMIN_USER, "Admin"), (INTEGRATION_USER, "Integration")):
+            name = {"Username": username, "FirstName": first, "LastName": "User", "Name": f"{first} User"}
+            self._put("User", **name, Email=username, Alias=first[:8].lower(), IsActive=True)
+        for order, (label, percent, forecast, is_closed, is_won) in enumerate(STAGES, 1):
+            stage: Row = {"MasterLabel": label, "ApiName": label, "IsActive": True, "SortOrder": Decimal(order)}
+            stage |= {"IsClosed": is_closed, "IsWon": is_won, "DefaultProbability": Decimal(percent)}
+            stage |= {"ForecastCategory": forecast.replace(" ", ""), "ForecastCategoryName": forecast}
+            self._put("OpportunityStage", **stage)
+        self._put("Pricebook2", Name="Standard Price Book", IsActive=True, IsStandard=True, IsDeleted=False)
+        self.writes.commit()
+
+    def _put(self, name: str, **values: Any) -> None:
+        sobject = org_schema()[name]
+        now = self.records.now()
+        user = next(iter(self.records.tables["User"].rows), None)
+        stamps: Row = {"CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now}
+        row: Row = {f.name: False if f.kind == "boolean" else None for f in sobject.fields.values()}
+        row |= values | stamps | {"Id": self.records.new_id(sobject), "CreatedById": user, "LastModifiedById": user}
+        if name == "Organization":
+            row |= {"IsSandbox": True, "DefaultCurrencyIsoCode": "USD", "LanguageLocaleKey": "en_US"}
+            row |= {"TimeZoneSidKey": "UTC", "FiscalYearStartMonth": Decimal(1)}
+        self.records.insert(name, row)

@@ -1,0 +1,152 @@
+"""The org's objects and fields, read from `objects.yaml`; facts only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_NOTATION = re.compile(r"^(?P<kind>\w+)(\((?P<argument>.*?)\))?(?P<flags>( [\w]+(=[^ ]+)?)*)$")
+NUMBERS = frozenset({"int", "double", "currency", "percent"})
+TEXTS = frozenset({"string", "textarea", "picklist", "email", "phone", "url", "autonumber"})
+_LENGTHS = {"email": 80, "phone": 40, "url": 255, "picklist": 255, "autonumber": 30}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field as describe tells it."""
+
+    name: str
+    kind: str
+    length: int = 0
+    scale: int = 0
+    required: bool = False
+    createable: bool = True
+    updateable: bool = True
+    external: bool = False
+    unique: bool = False
+    restricted: bool = False
+    is_name: bool = False
+    default: str | None = None
+    values: tuple[str, ...] = ()
+    target: str | None = None
+    parent: str | None = None
+    children: str | None = None
+    pattern: str = ""
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether an administrator added it."""
+        return self.name.endswith("__c")
+
+
+@dataclass(frozen=True, slots=True)
+class SObject:
+    """One object: its fields, and how queries travel to parents and children."""
+
+    name: str
+    prefix: str
+    is_setup: bool
+    fields: dict[str, Field]
+    parents: dict[str, Field] = field(default_factory=dict[str, Field])
+    children: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    by_lower: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether an administrator added it."""
+        return self.name.endswith("__c")
+
+    @property
+    def name_field(self) -> str:
+        """The field people know a row by."""
+        return next((f.name for f in self.fields.values() if f.is_name), "Id")
+
+    def find(self, name: str) -> Field | None:
+        """The field of that name, whatever its case."""
+        return self.fields.get(name) or self.fields.get(self.by_lower.get(name.lower(), ""))
+
+
+def _field(name: str, notation: str) -> Field:
+    match = _NOTATION.match(notation)
+    if match is None:
+        raise ValueError(f"objects.yaml: {name}: {notation}")
+    kind, argument = match["kind"], match["argument"] or ""
+    flags = match["flags"].split()
+    options: dict[str, str] = {}
+    for flag in flags:
+        key, _, value = flag.partition("=")
+        options[key] = value
+    made = Field(
+        name=name,
+        kind=kind,
+        required="required" in options,
+        createable="readonly" not in options,
+        updateable="readonly" not in options and "createonly" not in options,
+        external="external" in options,
+        unique="unique" in options,
+        restricted="restricted" in options,
+        is_name="name" in options,
+        default=options.get("default"),
+        parent=options.get("as"),
+        children=options.get("children"),
+        length=_LENGTHS.get(kind, 0),
+    )
+    if kind in {"string", "textarea"}:
+        return replace(made, length=int(argument))
+    if kind in {"double", "currency"}:
+        return replace(made, scale=int(argument))
+    if kind == "picklist":
+        return replace(made, values=tuple(argument.split("|")) if argument else ())
+    if kind == "reference":
+        return replace(made, target=argument, length=18)
+    return replace(made, pattern=argument)
+
+
+_CURRENCY = Field("CurrencyIsoCode", "picklist", length=3, default="USD")
+
+
+def _system_fields(*, is_setup: bool) -> list[Field]:
+    names = ["CreatedDate:datetime", "CreatedById:reference", "LastModifiedDate:datetime", "LastModifiedById:reference"]
+    system = [Field("Id", "id", length=18, createable=False, updateable=False)]
+    if not is_setup:
+        system.append(Field("IsDeleted", "boolean", createable=False, updateable=False))
+    for name, _, kind in (entry.partition(":") for entry in [*names, "SystemModstamp:datetime"]):
+        target, parent = ("User", name.removesuffix("Id")) if kind == "reference" else (None, None)
+        system.append(Field(name, kind, createable=False, updateable=False, target=target, parent=parent))
+    return system
+
+
+@cache
+def org_schema() -> dict[str, SObject]:
+    """All objects by name."""
+    document: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("objects.yaml").read_text("utf-8"))
+    objects: dict[str, SObject] = {}
+    for name, facts in document.items():
+        is_setup = bool(facts.get("setup"))
+        listed = [*_system_fields(is_setup=is_setup), *([_CURRENCY] if facts.get("currency") else [])]
+        listed += [_field(field_name, notation) for field_name, notation in facts["fields"].items()]
+        fields = {f.name: f for f in listed}
+        objects[name] = SObject(
+            name,
+            facts["prefix"],
+            is_setup,
+            fields,
+            parents={f.parent.lower(): f for f in listed if f.parent},
+            by_lower={f.lower(): f for f in fields},
+        )
+    for child in objects.values():
+        for reference in child.fields.values():
+            if reference.children and reference.target:
+                objects[reference.target].children[reference.children.lower()] = (child.name, reference.name)
+    return objects
+
+
+def find_object(name: str) -> SObject | None:
+    """The object of that name, whatever its case."""
+    schema = org_schema()
+    return schema.get(name) or next((o for key, o in schema.items() if key.lower() == name.lower()), None)

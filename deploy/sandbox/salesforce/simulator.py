@@ -1,0 +1,54 @@
+"""The simulator as the sandbox holds it: clients with demonstration secrets, switches, reset, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from deploy.sandbox.kit.control import Simulator
+from deploy.sandbox.kit.deliveries import Deliveries
+from deploy.sandbox.kit.wire import Wire
+from deploy.sandbox.salesforce.org import ADMIN_USER, INTEGRATION_USER, Org
+from deploy.sandbox.salesforce.sessions import Client, Sessions
+from deploy.sandbox.salesforce.wire import address, throttled
+
+CONNECTOR_CLIENT = Client(
+    "throughline-connector",
+    "sandbox-connector-secret",
+    INTEGRATION_USER,
+    users=frozenset({INTEGRATION_USER}),
+)
+LOADER_CLIENT = Client("firm-loader", "sandbox-loader-secret", ADMIN_USER, users=frozenset({ADMIN_USER}))
+
+
+def simulator(*, clients: Sequence[Client] = (CONNECTOR_CLIENT, LOADER_CLIENT), **switches: Any) -> Simulator:
+    """A new org with its address.
+
+    Switches: page_size, child_page_size (rows per page whatever was asked), gap_events, whole_seconds,
+    calls_allowed, session_seconds, audiences (accepted `aud` of assertions), public_keys ({client id: PEM}).
+    """
+    deliveries = Deliveries("salesforce")
+    org = Org(deliveries.emit)
+    sessions = Sessions({client.client_id: client for client in clients})
+
+    def configure(wanted: dict[str, Any]) -> None:
+        for name, value in wanted.items():
+            if name == "session_seconds":
+                sessions.idle_seconds = float(value)
+            elif name == "audiences":
+                sessions.audiences = tuple(map(str, value))
+            elif name == "public_keys":
+                for client_id, pem in dict(value).items():
+                    sessions.clients[client_id] = replace(sessions.clients[client_id], public_key=str(pem))
+            else:
+                org.switch(name, value)
+
+    def reset() -> None:
+        org.reset()
+        sessions.expire()
+        configure(switches)
+
+    configure(switches)
+    wire = Wire(address(org, sessions), throttled=throttled, expire=sessions.expire)
+    return Simulator("salesforce", wire, deliveries, reset, org.counts, configure)

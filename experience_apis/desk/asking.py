@@ -1,0 +1,57 @@
+"""What every list and order takes from a request: cursor, page size, ids, idempotency key, caller; models may enter."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Depends, Header, Query
+
+from experience_apis.processes.wire import Caller
+from shared.identity.principal import Principal
+from shared.serving.principal import current_principal
+
+Cursor = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=2000,
+        pattern=r"^[A-Za-z0-9_.:+=/-]+$",
+        description="`next_cursor` of the page before; leave it out to start.",
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=200, description="Rows per page.", examples=[50])]
+AskedState = Annotated[
+    Literal["open", "approved", "rejected", "expired", "withdrawn", "all"],
+    Query(description="Only approvals in this state.", examples=["open"]),
+]
+
+
+def told_state(asked: str) -> str | None:
+    """The filter as the process tier takes it: none for all."""
+    return None if asked == "all" else asked
+
+
+async def asking(principal: Annotated[Principal, Depends(current_principal)]) -> Caller:
+    """The caller of a read."""
+    return Caller(principal)
+
+
+async def ordering(
+    principal: Annotated[Principal, Depends(current_principal)],
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=257,
+            description="Same key, same request: the first answer again.",
+            include_in_schema=False,
+        ),
+    ] = None,
+) -> Caller:
+    """The caller of an order, with their idempotency key."""
+    return Caller(principal, idempotency_key)
+
+
+Asking = Annotated[Caller, Depends(asking)]
+Ordering = Annotated[Caller, Depends(ordering)]

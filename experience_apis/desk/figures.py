@@ -1,0 +1,71 @@
+"""Key figures as people see them: shapes and labels; the numbers are the process tier's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from experience_apis.desk.models import Code, Label, Sentence, Shaped
+from experience_apis.processes.models import Kpi, KpiPart, Kpis
+from experience_apis.wording.catalog import Wording
+from shared.canonical.money import Amount
+
+
+class FigurePart(Shaped):
+    """A figure for one region or legal entity."""
+
+    key: Annotated[str, Field(max_length=1000, examples=["EMEA"])]
+    value: Amount | None
+    sample: Annotated[int, Field(ge=0)]
+
+
+class Figure(Shaped):
+    """One key figure."""
+
+    name: Annotated[Code, Field(examples=["closed_won_to_activation"])]
+    label: Label
+    unit: Annotated[Code, Field(examples=["hours"])]
+    unit_label: Label
+    value: Annotated[Amount | None, Field(description="Null while nothing has been measured.")]
+    sample: Annotated[int, Field(ge=0, description="How many cases it rests on.")]
+    target: Annotated[Amount | None, Field(description="What the firm aims at.")]
+    by_region: Annotated[tuple[FigurePart, ...], Field(max_length=1000)]
+    by_legal_entity: Annotated[tuple[FigurePart, ...], Field(max_length=1000)]
+
+
+class Figures(Shaped):
+    """The key figures."""
+
+    items: Annotated[tuple[Figure, ...], Field(max_length=100)]
+    measured_at: datetime
+    message: Sentence
+
+
+def figures(kpis: Kpis, words: Wording) -> Figures:
+    """The key figures with their names in people's language."""
+    is_measured = any(kpi.sample for kpi in kpis.kpis)
+    return Figures(
+        items=tuple(_figure(kpi, words) for kpi in kpis.kpis),
+        measured_at=kpis.as_of,
+        message=words.say("kpis.some" if is_measured else "kpis.none"),
+    )
+
+
+def _figure(kpi: Kpi, words: Wording) -> Figure:
+    return Figure(
+        name=kpi.name,
+        label=words.say(f"kpi.{kpi.name}"),
+        unit=kpi.unit,
+        unit_label=words.say(f"unit.{kpi.unit}"),
+        value=kpi.value,
+        sample=kpi.sample,
+        target=kpi.target,
+        by_region=_parts(kpi.by_region),
+        by_legal_entity=_parts(kpi.by_legal_entity),
+    )
+
+
+def _parts(parts: tuple[KpiPart, ...]) -> tuple[FigurePart, ...]:
+    return tuple(FigurePart(key=part.key, value=part.value, sample=part.sample) for part in parts)

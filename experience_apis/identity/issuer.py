@@ -1,0 +1,212 @@
+"""The issuer: finds out what a request is made of, asks the authority, and answers; knows no web framework."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+from experience_apis.identity.authority import (
+    AUTH_METHODS,
+    Authority,
+    Facts,
+    OAuthReply,
+    invalid_client,
+    invalid_request,
+)
+from experience_apis.identity.credentials import FailureThrottle, SecretKeeper
+from experience_apis.identity.keys import KeyRing
+from experience_apis.identity.records import GrantType, OAuthClient, Register
+from experience_apis.identity.roles import RoleBook
+from experience_apis.identity.tokens import Claims, TokenPress
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+INTROSPECT = "tokens.introspect"
+_REPEATABLE = frozenset({"audience", "resource"})
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthCall:
+    """A request to an OAuth endpoint: its form as sent, its Authorization header, where it comes from."""
+
+    form: Sequence[tuple[str, str]]
+    authorization: str | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    client_id: str
+    secret: str
+    method: str
+
+
+class _Refusal(Exception):
+    def __init__(self, reply: OAuthReply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+class Issuer:
+    """Issues, explains and withdraws access tokens."""
+
+    def __init__(
+        self,
+        *,
+        press: TokenPress,
+        register: Register,
+        keys: KeyRing,
+        keeper: SecretKeeper,
+        throttle: FailureThrottle,
+        book: RoleBook,
+    ) -> None:
+        self._press = press
+        self._register = register
+        self._keys = keys
+        self._keeper = keeper
+        self._throttle = throttle
+        self._book = book
+        self._authority = Authority(press, book)
+
+    async def token(self, call: OAuthCall) -> OAuthReply:
+        """Answer of the token endpoint."""
+        try:
+            form = self._form(call)
+            client, method = await self._authenticated(call, form)
+        except _Refusal as refusal:
+            return refusal.reply
+        wanted = [value for name, value in call.form if name in _REPEATABLE and value]
+        subject = None
+        if form.get("grant_type") == GrantType.TOKEN_EXCHANGE and form.get("subject_token"):
+            subject = await self._good(form["subject_token"])
+        return self._authority.grant(
+            Facts(
+                form=form,
+                audiences=tuple(dict.fromkeys(wanted)),
+                client=client,
+                auth_method=method,
+                key=await self._keys.current(),
+                subject=subject,
+            )
+        )
+
+    async def introspect(self, call: OAuthCall) -> OAuthReply:
+        """RFC 7662: what a token says, told to its own tenant's clients and to the tiers; anything else is inactive."""
+        try:
+            form = self._form(call)
+            client, _ = await self._authenticated(call, form)
+            said = await self._good(self._named_token(form))
+        except _Refusal as refusal:
+            return refusal.reply
+        if said is None or not _may_see(client, said):
+            return OAuthReply(200, {"active": False}, NO_STORE)
+        return OAuthReply(200, {"active": True, "token_type": "Bearer", **said.as_json()}, NO_STORE)
+
+    async def revoke(self, call: OAuthCall) -> OAuthReply:
+        """RFC 7009: the token no longer counts; a token that never did is answered the same way."""
+        try:
+            form = self._form(call)
+            client, _ = await self._authenticated(call, form)
+            said = await self._good(self._named_token(form))
+        except _Refusal as refusal:
+            return refusal.reply
+        if said is not None and said.client_id == client.client_id:
+            await self._register.revoke(
+                said.jti,
+                tenant=said.tenant,
+                client_id=said.client_id,
+                expires_at=datetime.fromtimestamp(said.expires_at, UTC),
+            )
+        return OAuthReply(200, {}, NO_STORE)
+
+    async def jwks(self) -> dict[str, list[dict[str, Any]]]:
+        """The JWK Set."""
+        return await self._keys.published()
+
+    def metadata(self) -> dict[str, Any]:
+        """RFC 8414 document."""
+        issuer = self._press.issuer.rstrip("/")
+        return {
+            "issuer": self._press.issuer,
+            "token_endpoint": f"{issuer}/oauth/token",
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "introspection_endpoint": f"{issuer}/oauth/introspect",
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "grant_types_supported": [str(grant) for grant in GrantType],
+            "response_types_supported": [],
+            "scopes_supported": sorted(self._book.known()),
+            "token_endpoint_auth_methods_supported": AUTH_METHODS,
+            "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
+            "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        }
+
+    async def _good(self, token: str) -> Claims | None:
+        said = self._press.read(token, await self._keys.verifying())
+        return None if said is None or await self._register.is_revoked(said.jti) else said
+
+    def _named_token(self, form: dict[str, str]) -> str:
+        if not form.get("token"):
+            raise _Refusal(self._authority.refusal(invalid_request("token is required.")))
+        return form["token"]
+
+    def _form(self, call: OAuthCall) -> dict[str, str]:
+        names = [name for name, _ in call.form if name not in _REPEATABLE]
+        if len(names) != len(set(names)):
+            raise _Refusal(self._authority.refusal(invalid_request("A parameter is given more than once.")))
+        return dict(call.form)
+
+    async def _authenticated(self, call: OAuthCall, form: dict[str, str]) -> tuple[OAuthClient, str]:
+        shown = self._presented(call.authorization, form)
+        client = await self._register.client(shown.client_id)
+        if client is not None and self._keeper.knows(client.client_id, shown.secret, client.secret_hashes):
+            return client, shown.method
+        wait = await self._throttle.wait(shown.client_id, call.address)
+        if wait > 0:
+            raise _Refusal(_too_many(wait))
+        if client is None:
+            await self._keeper.pretend(shown.secret)
+        elif await self._keeper.matches(client.client_id, shown.secret, client.secret_hashes):
+            return client, shown.method
+        await self._throttle.failed(shown.client_id, call.address)
+        raise _Refusal(self._authority.refusal(invalid_client()))
+
+    def _presented(self, authorization: str | None, form: dict[str, str]) -> _Presented:
+        if authorization is None:
+            if not form.get("client_id") or not form.get("client_secret"):
+                raise _Refusal(self._authority.refusal(invalid_client("The client did not authenticate.")))
+            return _Presented(form["client_id"], form["client_secret"], "client_secret_post")
+        if "client_secret" in form:
+            raise _Refusal(self._authority.refusal(invalid_request("Two kinds of client authentication at once.")))
+        scheme, _, content = authorization.partition(" ")
+        try:
+            user, colon, password = base64.b64decode(content.strip(), validate=True).decode("utf-8").partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            user, colon, password = "", "", ""
+        if scheme.lower() != "basic" or not user or not colon:
+            raise _Refusal(self._authority.refusal(invalid_client("The Authorization header is not HTTP Basic.")))
+        shown = _Presented(unquote_plus(user), unquote_plus(password), "client_secret_basic")
+        if form.get("client_id", shown.client_id) != shown.client_id:
+            raise _Refusal(self._authority.refusal(invalid_request("client_id differs from the Authorization header.")))
+        return shown
+
+
+def _may_see(client: OAuthClient, said: Claims) -> bool:
+    return client.tenant == said.tenant and (
+        INTROSPECT in client.scopes or client.client_id == said.client_id or client.subject == said.subject
+    )
+
+
+def _too_many(wait: float) -> OAuthReply:
+    return OAuthReply(
+        429,
+        {
+            "error": "temporarily_unavailable",
+            "error_description": "Too many failed attempts to authenticate this client; wait.",
+        },
+        {**NO_STORE, "Retry-After": str(math.ceil(wait))},
+    )

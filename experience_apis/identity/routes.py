@@ -1,0 +1,174 @@
+"""HTTP face of the issuer: forms in, RFC 6749 JSON out; no decision is made here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from experience_apis.identity.authority import OAuthReply
+from experience_apis.identity.issuer import Issuer, OAuthCall
+
+FORM = "application/x-www-form-urlencoded"
+Word = Annotated[str, Field(max_length=200)]
+
+
+class TokenAnswer(BaseModel):
+    """RFC 6749 §5.1 and RFC 8693 §2.2."""
+
+    access_token: Annotated[str, Field(max_length=8192, description="RFC 9068 access token (a JWT of type at+jwt).")]
+    token_type: Annotated[str, Field(pattern="^Bearer$", examples=["Bearer"])]
+    expires_in: Annotated[int, Field(ge=0, le=86_400, description="Seconds.", examples=[900])]
+    scope: Annotated[str, Field(max_length=4000, examples=["billing.read deals.read"])]
+    issued_token_type: Annotated[Word | None, Field(description="Of an exchanged token only.")] = None
+
+
+class OAuthRefusal(BaseModel):
+    """RFC 6749 §5.2."""
+
+    error: Annotated[Word, Field(examples=["invalid_client"])]
+    error_description: Annotated[str | None, Field(max_length=1000)] = None
+
+
+class Introspection(BaseModel):
+    """RFC 7662 §2.2; only `active` is there for a token that does not count."""
+
+    model_config = ConfigDict(extra="allow")
+
+    active: Annotated[bool, Field(description="Whether the token counts at this moment.")]
+
+
+class JsonWebKeySet(BaseModel):
+    """RFC 7517: the public keys that tokens are verified with."""
+
+    keys: Annotated[list[dict[str, Any]], Field(max_length=20)]
+
+
+class ServerMetadata(BaseModel):
+    """RFC 8414."""
+
+    model_config = ConfigDict(extra="allow")
+
+    issuer: Annotated[str, Field(max_length=500, examples=["http://127.0.0.1:8103"])]
+    token_endpoint: Annotated[str, Field(max_length=500)]
+    jwks_uri: Annotated[str, Field(max_length=500)]
+
+
+class Revoked(BaseModel):
+    """RFC 7009: an empty object, whatever the token was."""
+
+
+def _form_body(description: str, required: list[str], properties: dict[str, str]) -> dict[str, Any]:
+    fields = {name: {"type": "string", "maxLength": 8192, "description": text} for name, text in properties.items()}
+    schema = {"type": "object", "required": required, "properties": fields}
+    return {"requestBody": {"required": True, "description": description, "content": {FORM: {"schema": schema}}}}
+
+
+_CREDENTIALS = {
+    "client_id": "Client id, unless the client authenticates by HTTP Basic.",
+    "client_secret": "Client secret, unless the client authenticates by HTTP Basic.",
+}
+_TOKEN_FORM = _form_body(
+    "Grant and client authentication.",
+    ["grant_type"],
+    {
+        "grant_type": "client_credentials, or urn:ietf:params:oauth:grant-type:token-exchange for tiers.",
+        "scope": "Space-separated scopes; all that the client holds if left out.",
+        "audience": "Tier the token is for; all of the client's audiences if left out.",
+        "subject_token": "Token exchange: the caller's access token.",
+        "subject_token_type": "Token exchange: urn:ietf:params:oauth:token-type:access_token.",
+        "requested_token_type": "Token exchange: urn:ietf:params:oauth:token-type:access_token.",
+        **_CREDENTIALS,
+    },
+)
+_ONE_TOKEN_FORM = _form_body(
+    "The token and client authentication.",
+    ["token"],
+    {"token": "The access token.", "token_type_hint": "access_token; ignored.", **_CREDENTIALS},
+)
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": OAuthRefusal, "description": text}
+    for status, text in {
+        400: "The request is not one the server grants (RFC 6749 §5.2).",
+        401: "The client did not authenticate.",
+        429: "Too many failed attempts; see Retry-After.",
+    }.items()
+}
+
+
+def issuer_routes(issuer: Issuer) -> APIRouter:
+    """The OAuth and well-known endpoints of this issuer; none of them takes a bearer token."""
+    router = APIRouter(tags=["oauth"])
+
+    @router.post(
+        "/oauth/token",
+        operation_id="issueToken",
+        summary="Get an access token",
+        response_model=TokenAnswer,
+        responses=_REFUSALS,
+        openapi_extra=_TOKEN_FORM,
+    )
+    async def issue_token(request: Request) -> Response:
+        """Client credentials for API clients; token exchange for tiers that act on behalf of their caller."""
+        return _answer(await issuer.token(await _call(request)))
+
+    @router.post(
+        "/oauth/introspect",
+        operation_id="introspectToken",
+        summary="Ask whether a token counts",
+        response_model=Introspection,
+        responses=_REFUSALS,
+        openapi_extra=_ONE_TOKEN_FORM,
+    )
+    async def introspect_token(request: Request) -> Response:
+        """Answers `active: false` for anything the asking client may not know of."""
+        return _answer(await issuer.introspect(await _call(request)))
+
+    @router.post(
+        "/oauth/revoke",
+        operation_id="revokeToken",
+        summary="Withdraw a token",
+        response_model=Revoked,
+        responses=_REFUSALS,
+        openapi_extra=_ONE_TOKEN_FORM,
+    )
+    async def revoke_token(request: Request) -> Response:
+        """The token is no longer exchanged and introspects as inactive; unknown tokens are answered alike."""
+        return _answer(await issuer.revoke(await _call(request)))
+
+    @router.get(
+        "/.well-known/jwks.json", operation_id="readKeys", summary="Public signing keys", response_model=JsonWebKeySet
+    )
+    async def read_keys() -> Response:
+        """Keys that sign now, signed lately, or will sign soon."""
+        return JSONResponse(await issuer.jwks(), headers={"Cache-Control": "public, max-age=300"})
+
+    @router.get(
+        "/.well-known/oauth-authorization-server",
+        operation_id="readAuthorizationServer",
+        summary="Authorization server metadata",
+        response_model=ServerMetadata,
+    )
+    async def read_authorization_server() -> Response:
+        """Where the endpoints are and what they support."""
+        return JSONResponse(issuer.metadata(), headers={"Cache-Control": "public, max-age=300"})
+
+    return router
+
+
+async def _call(request: Request) -> OAuthCall:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    text = (await request.body()).decode("utf-8", "replace") if content_type == FORM else ""
+    return OAuthCall(
+        form=parse_qsl(text, keep_blank_values=True, max_num_fields=50) if text.count("&") < 50 else (),  # noqa: PLR2004 - as many fields as parse_qsl is let to read
+        authorization=request.headers.get("authorization"),
+        address=request.client.host if request.client else "unknown",
+    )
+
+
+def _answer(reply: OAuthReply) -> Response:
+    headers = {name: value for name, value in reply.headers.items() if name.lower() != "content-type"}
+    return JSONResponse(reply.body, status_code=reply.status, headers=headers)

@@ -1,0 +1,128 @@
+"""The clients file: reads and checks it, and turns it into clients with hashed secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+
+from experience_apis.identity.credentials import SecretKeeper
+from experience_apis.identity.records import GrantType, OAuthClient, Register
+from experience_apis.identity.roles import RoleBook, Scope
+
+EXPERIENCE_AUDIENCE = "throughline-experience"
+_LEAST_SECRET = 16
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+
+class ClientSeed(BaseModel):
+    """One client of the file; its secret stands there in plain or, better, in the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    client_id: Word
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    tenant: Word
+    subject: Word | None = None
+    plan: Word = "standard"
+    roles: tuple[str, ...] = ()
+    scopes: frozenset[Scope] = frozenset()
+    audiences: tuple[Word, ...] = Field(default=(EXPERIENCE_AUDIENCE,), min_length=1)
+    grant_types: frozenset[GrantType] = Field(default=frozenset({GrantType.CLIENT_CREDENTIALS}), min_length=1)
+    acts_at: Word | None = None
+    secret: SecretStr | None = None
+    secret_env: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_secret(self) -> Self:
+        if (self.secret is None) == (self.secret_env is None):
+            message = "give either secret or secret_env"
+            raise ValueError(message)
+        if GrantType.TOKEN_EXCHANGE in self.grant_types and self.acts_at is None:
+            message = "a client that exchanges tokens names in acts_at the audience it serves"
+            raise ValueError(message)
+        return self
+
+    def plain_secret(self, environment: Mapping[str, str]) -> str:
+        """The secret in plain; ValueError if it is missing or too short to be one."""
+        text = self.secret.get_secret_value() if self.secret else environment.get(self.secret_env or "", "")
+        if len(text) < _LEAST_SECRET:
+            where = "secret" if self.secret else f"environment variable {self.secret_env}"
+            raise ValueError(f"client {self.client_id}: {where} needs at least {_LEAST_SECRET} characters")
+        return text
+
+
+class ClientsFile(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clients: tuple[ClientSeed, ...]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Self:
+        ids = [seed.client_id for seed in self.clients]
+        doubles = sorted({name for name in ids if ids.count(name) > 1})
+        if doubles:
+            raise ValueError(f"client_id used twice: {', '.join(doubles)}")
+        return self
+
+
+def read_clients_file(path: Path, book: RoleBook) -> ClientsFile:
+    """The file's seeds, checked; ValueError names file, place and reason, never a secret."""
+    try:
+        content: Any = yaml.safe_load(path.read_text("utf-8"))
+        seeds = ClientsFile.model_validate(content)
+    except OSError as error:
+        raise ValueError(f"clients_file {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise ValueError(f"clients_file {path}{line}: not YAML") from None
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"clients_file {path}: {reasons}") from None
+    for place, seed in enumerate(seeds.clients):
+        strangers = sorted(set(seed.roles) - set(book.roles))
+        if strangers:
+            raise ValueError(f"clients_file {path}: clients.{place}.roles: no such role: {', '.join(strangers)}")
+    return seeds
+
+
+async def enrol(
+    path: Path,
+    *,
+    register: Register,
+    keeper: SecretKeeper,
+    book: RoleBook,
+    environment: Mapping[str, str] | None = None,
+) -> Sequence[OAuthClient]:
+    """Make the register hold the file's clients; an unchanged secret keeps its stored hash. Repeat: same clients."""
+    seeds = read_clients_file(path, book)
+    surroundings = os.environ if environment is None else environment
+    clients: list[OAuthClient] = []
+    for seed in seeds.clients:
+        secret = seed.plain_secret(surroundings)
+        known = await register.client(seed.client_id)
+        held = known.secret_hashes if known else ()
+        matching = [one for one in held if await keeper.matches(seed.client_id, secret, (one,))]
+        clients.append(
+            OAuthClient(
+                client_id=seed.client_id,
+                name=seed.name or seed.client_id,
+                tenant=seed.tenant,
+                subject=seed.subject or seed.client_id,
+                plan=seed.plan,
+                scopes=book.scopes_of(seed.roles) | seed.scopes,
+                audiences=seed.audiences,
+                grant_types=frozenset(str(grant) for grant in seed.grant_types),
+                acts_at=seed.acts_at,
+                secret_hashes=tuple(matching[:1]) or (await keeper.hashed(secret),),
+            )
+        )
+    await register.enrol(clients)
+    return clients

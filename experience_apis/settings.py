@@ -1,0 +1,37 @@
+"""Settings of the experience tier, from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from shared.serving.settings import TierSettings
+
+
+class ExperienceSettings(TierSettings):
+    """`THROUGHLINE_EXPERIENCE_*`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="THROUGHLINE_EXPERIENCE_")
+
+    port: int = Field(default=8103, ge=0, le=65535)
+    audience: str = "throughline-experience"
+    process_url: str = Field(pattern=r"^https?://[^/\s]+", description="Address of the process tier.")
+    process_audience: str = "throughline-process"
+    token_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+",
+        description="Token endpoint the tier exchanges tokens at; by default the issuer's.",
+    )
+    clients_file: Path = Field(description="YAML file with the OAuth clients; see experience_apis/identity/seeds.py.")
+    sealing_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Seals the signing keys in the database; all replicas need the same. None: `sealing_key_file`.",
+    )
+    sealing_key_file: Path = Field(
+        default=Path(".throughline/sealing.key"), description="Made at first start, readable by its owner only."
+    )
+    access_token_seconds: int = Field(default=900, ge=60, le=3600, description="Lifetime of access tokens.")
+    failed_secrets_per_minute: int = Field(default=10, ge=1, le=1000, description="Per client and address.")

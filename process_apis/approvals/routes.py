@@ -1,0 +1,134 @@
+"""`/approvals/v1`: what waits for a decision, and deciding it; the run that waits is told afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from process_apis.approvals.models import (
+    Approval,
+    ApprovalKind,
+    ApprovalState,
+    BulkDecision,
+    BulkDecisions,
+    BulkOutcome,
+    BulkOutcomes,
+    Decider,
+    DecisionBody,
+    Notice,
+)
+from process_apis.approvals.store import Approvals
+from shared.canonical.references import Page
+from shared.errors.taxonomy import PlatformError
+from shared.identity.principal import Principal
+from shared.persistence import Database
+from shared.serving.principal import Caller
+from shared.telemetry import get_logger
+
+_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$"
+ApprovalId = Annotated[str, Path(pattern=_ID, max_length=120, description="Id of the approval.")]
+Cursor = Annotated[
+    str | None, Query(pattern=r"^\d{1,18}$", max_length=18, description="`next_cursor` of the page before.")
+]
+Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
+_AT_ONCE = 6
+_log = get_logger(__name__)
+
+Notify = Callable[[str, str, Any], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDesk:
+    """Where decisions are taken; `notify` tells the waiting run."""
+
+    database: Database
+    approvals: Approvals
+    notify: Notify
+
+    async def decide(self, tenant: str, approval_id: str, body: DecisionBody, decider: Decider) -> Approval:
+        """Record the decision, then tell the run; if telling fails the sweep tells it later."""
+        async with self.database.transaction() as conn:
+            notice = await self.approvals.decide(conn, tenant, approval_id, body, decider)
+            decided = await self.approvals.get(conn, tenant, approval_id)
+        try:
+            await self.tell(notice)
+        except PlatformError as trouble:
+            _log.warning("decision_not_told", approval_id=approval_id, code=trouble.code)
+        return decided
+
+    async def tell(self, notice: Notice) -> None:
+        """Tell the run of the decision. Repeat: one more glance at the row."""
+        message = {"because": "decided", "approval_id": notice.approval_id}
+        await self.notify(notice.run_id, notice.topic, message)
+        async with self.database.transaction() as conn:
+            await self.approvals.noticed(conn, notice)
+
+    async def tell_forgotten(self, *, older_than: float = 10.0) -> None:
+        """Tell the runs that were never told because a process died in between."""
+        async with self.database.transaction() as conn:
+            forgotten = await self.approvals.unnoticed(conn, older_than=older_than)
+        for notice in forgotten:
+            await self.tell(notice)
+
+
+def _decider(caller: Principal) -> Decider:
+    kinds = frozenset(kind for kind in ApprovalKind if caller.may(f"approvals.decide.{kind.value}"))
+    return Decider(who=caller.subject, through=caller.actor or caller.client_id, kinds=kinds)
+
+
+def approval_router(desk: ApprovalDesk) -> APIRouter:
+    """The routes of a desk."""
+    router = APIRouter(prefix="/approvals/v1", tags=["Approvals"])
+
+    @router.get("/approvals", summary="List approvals", operation_id="listApprovals")
+    async def list_approvals(
+        caller: Caller,
+        status: Annotated[ApprovalState | None, Query(description="Only approvals in this state.")] = None,
+        kind: Annotated[ApprovalKind | None, Query(description="Only approvals of this kind.")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> Page[Approval]:
+        """Approvals in the order they were asked for."""
+        async with desk.database.transaction() as conn:
+            items, following = await desk.approvals.list_page(
+                conn, caller.tenant, state=status, kind=kind, after=int(cursor or 0), limit=limit
+            )
+        return Page(items=tuple(items), next_cursor=None if following is None else str(following))
+
+    @router.get("/approvals/{id}", summary="Read an approval", operation_id="getApproval")
+    async def get_approval(caller: Caller, id: ApprovalId) -> Approval:  # noqa: A002 - the path parameter's public name
+        """One approval with what its decider is shown."""
+        async with desk.database.transaction() as conn:
+            return await desk.approvals.get(conn, caller.tenant, id)
+
+    @router.post("/approvals/{id}/decision", summary="Decide an approval", operation_id="decideApproval")
+    async def decide_approval(caller: Caller, id: ApprovalId, body: DecisionBody) -> Approval:  # noqa: A002 - the path parameter's public name
+        """Approve or reject; not by who asked, not twice by one person for one deal, not again."""
+        return await desk.decide(caller.tenant, id, body, _decider(caller))
+
+    @router.post("/decisions", summary="Decide many approvals", operation_id="decideApprovals")
+    async def decide_approvals(caller: Caller, body: BulkDecisions) -> BulkOutcomes:
+        """Up to 200 decisions; each succeeds or fails for itself, outcomes come in the order asked."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+        decider = _decider(caller)
+
+        async def one(wish: BulkDecision) -> BulkOutcome:
+            decision = DecisionBody(decision=wish.decision, comment=wish.comment)
+            try:
+                async with gate:
+                    decided = await desk.decide(caller.tenant, wish.approval_id, decision, decider)
+            except PlatformError as refusal:
+                return BulkOutcome(
+                    approval_id=wish.approval_id, status=refusal.status, code=refusal.code, detail=refusal.message
+                )
+            return BulkOutcome(approval_id=wish.approval_id, status=200, state=decided.state)
+
+        outcomes = tuple(await asyncio.gather(*(one(wish) for wish in body.decisions)))
+        decided = sum(outcome.code is None for outcome in outcomes)
+        return BulkOutcomes(outcomes=outcomes, decided=decided, refused=len(outcomes) - decided)
+
+    return router

@@ -1,0 +1,103 @@
+"""The only hands of invoice-to-cash; each step may be given twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from process_apis.durable import engine
+from process_apis.invoice_to_cash.models import ApplyPayment, CollectOutcome, CollectPayments, Settled
+from process_apis.invoice_to_cash.rules import invoice_stage, payment_state
+from process_apis.invoice_to_cash.store import Owed, PaymentStore
+from process_apis.journal.models import Entry
+from process_apis.rooms import rooms
+from shared.canonical.events import Event, InvoicePaid, PaymentReceived, event_type
+from shared.canonical.invoices import Payment
+from shared.canonical.opportunities import InvoiceStatus
+from shared.canonical.references import CanonicalModel
+
+OVERLAP = timedelta(minutes=2)
+
+
+@engine.step("settle invoices")
+async def settle_invoices(request: ApplyPayment) -> Settled:
+    """Apply the payment in our books; every invoice whose paid sum changed is told in the same transaction."""
+    house, payment = rooms(), request.payment
+    store = PaymentStore(house.database)
+    async with house.database.transaction() as connection:
+        changed = await store.settle(connection, request.tenant, payment)
+    touched = await store.owed(request.tenant, [a.invoice_id for a in payment.applications])
+    async with house.database.transaction() as connection:
+        for owed in touched:
+            body = InvoicePaid(invoice_id=owed.invoice_id, paid=owed.paid, gross=owed.gross)
+            key = f"evt-paid-{owed.invoice_id}-{payment.id}-{payment.source.version}"[:120]
+            await house.events.append(connection, [_event(request.tenant, body, owed.invoice_id, key)])
+            await house.journal.write(connection, _entry(request.tenant, payment, owed))
+    return Settled(invoice_ids=tuple(sorted({*changed, *(owed.invoice_id for owed in touched)})))
+
+
+@engine.step("tell the account team of payment", lane="crm")
+async def tell_account_team(request: ApplyPayment, settled: Settled) -> None:
+    """Write the invoices' status to the CRM. Repeat: the same values again."""
+    house = rooms()
+    crm = house.systems.of(request.tenant).crm
+    for owed in await PaymentStore(house.database).owed(request.tenant, settled.invoice_ids):
+        status = InvoiceStatus(
+            invoice_ref=owed.erp_ref,
+            period=owed.period,
+            stage=invoice_stage(payment_state(owed.gross.amount, owed.paid.amount)),
+            gross=owed.gross,
+            paid=owed.paid,
+        )
+        await crm.amend_invoice_status(owed.opportunity_id, owed.invoice_id, status)
+
+
+@engine.step("read payments", lane="erp")
+async def read_payments(request: CollectPayments) -> CollectOutcome:
+    """Tell every payment the ERP booked since the watermark as an event; seen before: told once all the same."""
+    house = rooms()
+    store, erp = PaymentStore(house.database), house.systems.of(request.tenant).erp
+    since = await store.watermark(request.tenant)
+    cursor: str | None = None
+    count = 0
+    while True:
+        page = await erp.list_payments(modified_since=since - OVERLAP if since else None, cursor=cursor, limit=1000)
+        events = [_received(request.tenant, payment) for payment in page.items]
+        async with house.database.transaction() as connection:
+            await house.events.append(connection, events)
+        count += len(events)
+        if moments := [p.source.modified_at for p in page.items if p.source.modified_at]:
+            await store.advance(request.tenant, max(moments))
+        cursor = page.next_cursor
+        if cursor is None:
+            return CollectOutcome(payments=count)
+
+
+def _received(tenant: str, payment: Payment) -> Event:
+    return _event(
+        tenant, PaymentReceived(payment=payment), payment.id, f"evt-{payment.id}-{payment.source.version}"[:120]
+    )
+
+
+def _event(tenant: str, body: CanonicalModel, subject: str, key: str) -> Event:
+    return Event(
+        id=key,
+        source="/process/invoice-to-cash",
+        type=event_type(body),
+        subject=subject,
+        time=datetime.now(UTC),
+        tenant=tenant,
+        data=body.model_dump(mode="json"),
+    )
+
+
+def _entry(tenant: str, payment: Payment, owed: Owed) -> Entry:
+    return Entry(
+        tenant=tenant,
+        subject_id=owed.opportunity_id,
+        run_id=engine.run_id(),
+        step=f"paid-{owed.invoice_id}",
+        sentence=f"Payment of {payment.received_on} applied; {owed.paid} of {owed.gross} are paid.",
+        system=payment.source.system,
+        ref=payment.source.ref,
+        amount=payment.amount,
+    )

@@ -1,0 +1,199 @@
+"""Rows of payments and their applications; an invoice's paid sum is always the sum of its applications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_apis.invoice_to_cash.models import Receivable, UnappliedCash
+from process_apis.invoice_to_cash.rules import payment_state
+from shared.canonical.invoices import Payment
+from shared.canonical.money import Money
+from shared.canonical.references import Page
+from shared.persistence.database import Database
+
+_RECEIVABLES = """
+SELECT i.invoice_id, c.contract_reference, c.opportunity_reference, c.opportunity_id, c.customer_name, i.period,
+       i.currency, i.gross, i.paid, i.erp_ref, i.invoice_on, c.payment_terms_days
+FROM invoices i JOIN billing_contracts c ON c.tenant = i.tenant AND c.contract_id = i.contract_id
+WHERE i.tenant = :tenant AND i.state = 'posted'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What the CRM is told of an invoice."""
+
+    invoice_id: str
+    opportunity_id: str
+    erp_ref: str
+    period: str
+    gross: Money
+    paid: Money
+
+
+class PaymentStore:
+    """Payments of a tier database."""
+
+    def __init__(self, database: Database) -> None:
+        """Uses the tier's database."""
+        self._database = database
+
+    async def settle(self, connection: AsyncConnection, tenant: str, payment: Payment) -> list[str]:
+        """Record the payment as the ERP holds it now; the invoices whose paid sum changed by it.
+
+        Repeat: the same rows, no change. A later version replaces the applications of the earlier one.
+        """
+        touched = await self._record(connection, tenant, payment)
+        changed = await connection.execute(
+            text(
+                "WITH sums AS (SELECT i.invoice_id, coalesce(sum(a.amount), 0) AS paid FROM invoices i"
+                " LEFT JOIN payment_applications a ON a.tenant = i.tenant AND a.invoice_id = i.invoice_id"
+                " WHERE i.tenant = :tenant AND i.invoice_id = ANY(:ids) GROUP BY i.invoice_id)"
+                " UPDATE invoices i SET paid = s.paid FROM sums s"
+                " WHERE i.tenant = :tenant AND i.invoice_id = s.invoice_id AND i.paid <> s.paid RETURNING i.invoice_id"
+            ),
+            {"tenant": tenant, "ids": touched},
+        )
+        return sorted(row[0] for row in changed)
+
+    async def _record(self, connection: AsyncConnection, tenant: str, payment: Payment) -> list[str]:
+        scope = {"tenant": tenant, "payment_id": payment.id}
+        await connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended('payment:' || :tenant || :payment_id, 0))"), scope
+        )
+        before = await connection.execute(
+            text("SELECT invoice_id FROM payment_applications WHERE tenant = :tenant AND payment_id = :payment_id"),
+            scope,
+        )
+        touched = {row[0] for row in before} | {a.invoice_id for a in payment.applications}
+        await connection.execute(
+            text(
+                "SELECT 1 FROM invoices WHERE tenant = :tenant AND invoice_id = ANY(:ids)"
+                " ORDER BY invoice_id FOR UPDATE"
+            ),
+            {"tenant": tenant, "ids": sorted(touched)},
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO payments"
+                " (tenant, payment_id, system, ref, version, received_on, currency, amount, applied)"
+                " VALUES (:tenant, :payment_id, :system, :ref, :version, :received_on, :currency, :amount, :applied)"
+                " ON CONFLICT (tenant, payment_id) DO UPDATE SET version = excluded.version,"
+                " received_on = excluded.received_on, amount = excluded.amount, applied = excluded.applied"
+            ),
+            {
+                **scope,
+                "system": payment.source.system,
+                "ref": payment.source.ref,
+                "version": payment.source.version,
+                "received_on": payment.received_on,
+                "currency": payment.amount.currency,
+                "amount": payment.amount.amount,
+                "applied": sum(a.amount.amount for a in payment.applications),
+            },
+        )
+        await connection.execute(
+            text("DELETE FROM payment_applications WHERE tenant = :tenant AND payment_id = :payment_id"), scope
+        )
+        for application in payment.applications:
+            await connection.execute(
+                text(
+                    "INSERT INTO payment_applications (tenant, payment_id, invoice_id, amount)"
+                    " SELECT :tenant, :payment_id, i.invoice_id, :amount FROM invoices i"
+                    " WHERE i.tenant = :tenant AND i.invoice_id = :invoice_id"
+                    " ON CONFLICT (tenant, payment_id, invoice_id)"
+                    " DO UPDATE SET amount = payment_applications.amount + excluded.amount"
+                ),
+                {**scope, "invoice_id": application.invoice_id, "amount": application.amount.amount},
+            )
+        return sorted(touched)
+
+    async def owed(self, tenant: str, invoice_ids: Sequence[str]) -> list[Owed]:
+        """What the CRM is to be told of these invoices."""
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                text(_RECEIVABLES + " AND i.invoice_id = ANY(:ids) ORDER BY i.invoice_id"),
+                {"tenant": tenant, "ids": list(invoice_ids)},
+            )
+            return [
+                Owed(
+                    row["invoice_id"],
+                    row["opportunity_id"],
+                    row["erp_ref"],
+                    row["period"],
+                    Money.of(row["gross"], row["currency"]),
+                    Money.of(row["paid"], row["currency"]),
+                )
+                for row in found.mappings()
+            ]
+
+    async def list_receivables(
+        self, tenant: str, *, open_only: bool, after: str | None, limit: int
+    ) -> Page[Receivable]:
+        """Posted invoices by id; `open_only` leaves out what is paid."""
+        query = (
+            _RECEIVABLES + " AND (NOT :open_only OR i.paid < i.gross)"
+            " AND (CAST(:after AS text) IS NULL OR i.invoice_id > :after) ORDER BY i.invoice_id LIMIT :limit"
+        )
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                text(query), {"tenant": tenant, "open_only": open_only, "after": after, "limit": limit + 1}
+            )
+            rows = [dict(row) for row in found.mappings()]
+        items = tuple(map(_receivable, rows[:limit]))
+        return Page(items=items, next_cursor=items[-1].invoice_id if len(rows) > limit else None)
+
+    async def unapplied(self, tenant: str) -> tuple[UnappliedCash, ...]:
+        """Money received that settles no invoice of ours, by currency."""
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                text(
+                    "SELECT p.currency, sum(p.amount - coalesce(a.applied, 0)) AS amount FROM payments p LEFT JOIN ("
+                    " SELECT tenant, payment_id, sum(amount) AS applied FROM payment_applications"
+                    " GROUP BY tenant, payment_id) a USING (tenant, payment_id)"
+                    " WHERE p.tenant = :tenant GROUP BY p.currency"
+                    " HAVING sum(p.amount - coalesce(a.applied, 0)) > 0 ORDER BY p.currency"
+                ),
+                {"tenant": tenant},
+            )
+            return tuple(UnappliedCash(**dict(row)) for row in found.mappings())
+
+    async def watermark(self, tenant: str) -> datetime | None:
+        """Up to when payments were read, or None at first."""
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                text("SELECT at FROM billing_watermarks WHERE tenant = :tenant AND feed = 'payments'"),
+                {"tenant": tenant},
+            )
+            return found.scalar_one_or_none()
+
+    async def advance(self, tenant: str, at: datetime) -> None:
+        """Move the watermark forward; never back."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO billing_watermarks (tenant, feed, at) VALUES (:tenant, 'payments', :at)"
+                    " ON CONFLICT (tenant, feed) DO UPDATE SET at = greatest(billing_watermarks.at, excluded.at)"
+                ),
+                {"tenant": tenant, "at": at},
+            )
+
+
+def _receivable(row: Mapping[str, Any]) -> Receivable:
+    return Receivable(
+        invoice_id=row["invoice_id"],
+        contract_reference=row["contract_reference"],
+        opportunity_reference=row["opportunity_reference"],
+        customer_name=row["customer_name"],
+        period=row["period"],
+        state=payment_state(row["gross"], row["paid"]),
+        gross=Money.of(row["gross"], row["currency"]),
+        paid=Money.of(row["paid"], row["currency"]),
+        due_on=row["invoice_on"] + timedelta(days=row["payment_terms_days"]),
+    )

@@ -1,0 +1,164 @@
+"""What the process is asked, what it knows of a deal, and where a deal stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from process_apis.approvals.models import ApprovalKind, ApprovalState
+from process_apis.exceptions.models import Finding
+from shared.canonical.billing import BillingSchedule, ErpContract
+from shared.canonical.catalog import LegalEntity, ServiceItem
+from shared.canonical.contracts import Contract
+from shared.canonical.customers import Customer
+from shared.canonical.money import Money
+from shared.canonical.opportunities import Opportunity
+from shared.canonical.projects import ProjectPlan
+from shared.canonical.references import Identifier, Name, Text
+
+
+class DealModel(BaseModel):
+    """Root of this process's models."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DealState(StrEnum):
+    """Where a deal stands."""
+
+    CHECKING = "checking"
+    EXCEPTION = "exception"
+    AWAITING_APPROVAL = "awaiting_approval"
+    PROVISIONING = "provisioning"
+    ACTIVATED = "activated"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    LATE = "late"
+
+
+class DealRequest(DealModel):
+    """One revision of a won opportunity; the run's only input."""
+
+    tenant: Identifier
+    opportunity_id: Identifier
+    revision: int
+    won_at: datetime
+    requested_by: Name | None = Field(default=None, description="Who asked; the deal's owner where nobody did.")
+    correlation_id: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run of this revision; the same for everybody who asks."""
+        return f"quote-to-project:{self.tenant}:{self.opportunity_id}:{self.revision}"
+
+
+class Admission(StrEnum):
+    """Whether this revision is the one to work on."""
+
+    ADMITTED = "admitted"
+    LATE = "late"
+
+
+class DealFacts(DealModel):
+    """Everything the rules look at, read at one moment."""
+
+    opportunity: Opportunity
+    customer: Customer | None
+    contract: Contract | None
+    legal_entities: tuple[LegalEntity, ...]
+    service_items: tuple[ServiceItem, ...]
+    product_aliases: dict[str, str]
+
+
+class DealPlan(DealModel):
+    """What is to be set up for a deal without findings."""
+
+    opportunity: Opportunity
+    customer: Customer
+    contract: Contract
+    legal_entity: LegalEntity
+    project: ProjectPlan
+    erp_contract: ErpContract
+    schedule: BillingSchedule
+    approvals: tuple[ApprovalKind, ...]
+
+
+class Check(DealModel):
+    """Outcome of a validation: all findings, or the plan; neither when a newer revision has taken over."""
+
+    findings: tuple[Finding, ...] = ()
+    plan: DealPlan | None = None
+    is_superseded: bool = False
+    region: Text | None = None
+
+
+class Verdict(DealModel):
+    """How a round of approvals stands."""
+
+    state: ApprovalState
+    said: Text = Field(default="", description="Who decided what, as a sentence.")
+    is_stale: bool = Field(default=False, description="The deal's sources may have changed since it was checked.")
+    is_superseded: bool = False
+
+
+class DealOutcome(DealModel):
+    """How the run ended."""
+
+    state: DealState
+    project_id: Identifier | None = None
+    message: Text | None = None
+
+
+class Deal(DealModel):
+    """A deal as the process keeps it."""
+
+    tenant: Identifier
+    opportunity_id: Identifier
+    revision: int
+    run_id: Name
+    state: DealState
+    requested_by: Text
+    won_at: datetime
+    started_at: datetime
+    changed_at: datetime
+    activated_at: datetime | None = None
+    reference: Text | None = None
+    name: Text | None = None
+    customer_id: Identifier | None = None
+    customer_name: Text | None = None
+    contract_id: Identifier | None = None
+    project_id: Identifier | None = None
+    legal_entity_code: Text | None = None
+    region: Text | None = None
+    amount: Money | None = None
+    findings: tuple[Finding, ...] = ()
+    approval_kinds: tuple[ApprovalKind, ...] = ()
+
+
+class StartBody(DealModel):
+    """Asks for a deal to be worked on."""
+
+    opportunity_id: Identifier
+
+
+class Started(DealModel):
+    """The run that works on it."""
+
+    run_id: Name
+    was_started: bool = Field(description="False when the run was there already.")
+
+
+class CancelBody(DealModel):
+    """Why the deal is not to be set up."""
+
+    because: Text = ""
+
+
+class Cancellation(DealModel):
+    """The message that ends a waiting run."""
+
+    because: Text
+    cancelled_by: Name

@@ -1,0 +1,97 @@
+"""Which connection to the system tier a tenant's work goes through; tokens by client credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from process_apis.systems.crm import Crm, CrmApi
+from process_apis.systems.erp import Erp, ErpApi
+from process_apis.systems.psa import Psa, PsaApi
+from process_apis.systems.wire import SystemWire
+from shared.outbound import ClientCredentials, Outbound
+
+_SCOPES = ("crm.read", "crm.write", "psa.read", "psa.write", "erp.read", "erp.write")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedSystems:
+    """The three systems of one tenant."""
+
+    crm: Crm
+    psa: Psa
+    erp: Erp
+
+
+class Systems(Protocol):
+    """Finds a tenant's systems."""
+
+    def of(self, tenant: str) -> ConnectedSystems:
+        """The systems of a tenant."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give the connections back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An OAuth client of this tier."""
+
+    client_id: str
+    client_secret: str
+
+
+class SystemDirectory:
+    """Connections over HTTP, one per tenant, opened when first asked for.
+
+    `tenant_clients` names the client whose tokens belong to a tenant; others use `client`.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        token_url: str,
+        client: Credentials,
+        tenant_clients: Mapping[str, Credentials] | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self._base_url = base_url
+        self._token_url = token_url
+        self._client = client
+        self._tenant_clients = dict(tenant_clients or {})
+        self._timeout = timeout
+        self._open: dict[str, tuple[ConnectedSystems, list[SystemWire]]] = {}
+
+    def of(self, tenant: str) -> ConnectedSystems:
+        """The systems of a tenant."""
+        if tenant not in self._open:
+            self._open[tenant] = self._connect(self._tenant_clients.get(tenant, self._client))
+        return self._open[tenant][0]
+
+    async def aclose(self) -> None:
+        """Give all connections back."""
+        for _, wires in self._open.values():
+            for wire in wires:
+                await wire.aclose()
+        self._open.clear()
+
+    def _connect(self, client: Credentials) -> tuple[ConnectedSystems, list[SystemWire]]:
+        auth = ClientCredentials(
+            token_url=self._token_url,
+            client_id=client.client_id,
+            client_secret=client.client_secret,
+            scopes=_SCOPES,
+            audience="throughline-system",
+        )
+
+        def wire(kind: str) -> SystemWire:
+            # A connection per kind of system: when one vendor is down, the breaker of its own connection opens only.
+            outbound = Outbound(system=f"system-{kind}", base_url=self._base_url, auth=auth, timeout=self._timeout)
+            return SystemWire(outbound)
+
+        crm, psa, erp = wire("crm"), wire("psa"), wire("erp")
+        return ConnectedSystems(crm=CrmApi(crm), psa=PsaApi(psa), erp=ErpApi(erp)), [crm, psa, erp]

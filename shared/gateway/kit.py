@@ -1,0 +1,103 @@
+"""What a policy handler sees of one request; the ASGI machinery stays behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from shared.errors.taxonomy import BodyTooLarge, MalformedRequest
+from shared.gateway.document import Operation
+from shared.identity.principal import Principal
+from shared.persistence.kept_answers import KeptAnswer
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+SCOPE_KEY = "throughline.kit"
+
+
+@dataclass(slots=True)
+class Kit:
+    """One request on its way through the chain.
+
+    Handlers read it, raise a taxonomy error to refuse, set `answer` to answer themselves, and leave marks for later
+    phases (`principal`, `window_marks`, `on_answer`).
+    """
+
+    scope: Scope
+    receive: Receive
+    method: str
+    path: str
+    operation: Operation | None = None
+    correlation_id: str = ""
+    traceparent: str = ""
+    principal: Principal | None = None
+    answer: KeptAnswer | None = None
+    status: int = 0
+    limit_header: bytes | None = None
+    policy_header: bytes | None = None
+    on_answer: Callable[[KeptAnswer], Awaitable[None]] | None = None
+    on_failure: Callable[[], Awaitable[None]] | None = None
+    refused_by: str = ""
+    started: float = field(default_factory=perf_counter)
+    _headers: dict[bytes, bytes] | None = None
+    _body: bytes | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """A request header by its lower-case name."""
+        if self._headers is None:
+            self._headers = dict(self.scope["headers"])
+        return self._headers.get(name)
+
+    @property
+    def address(self) -> str:
+        """The network address the request came from."""
+        client = self.scope.get("client")
+        return client[0] if client else "unknown"
+
+    @property
+    def query(self) -> bytes:
+        """The raw query string."""
+        return self.scope.get("query_string", b"")
+
+    async def body(self, most: int | None = None) -> bytes:
+        """The whole body; it stays readable for whoever comes after.
+
+        Raises: BodyTooLarge once more than `most` bytes have come, MalformedRequest when the caller hangs up.
+        """
+        if self._body is None:
+            chunks: list[bytes] = []
+            size = 0
+            while True:
+                message = await self.receive()
+                if message["type"] == "http.disconnect":
+                    raise MalformedRequest("The connection ended before the whole body had come.")
+                chunk: bytes = message.get("body", b"")
+                size += len(chunk)
+                if most is not None and size > most:
+                    raise BodyTooLarge(f"The request body is larger than {most} bytes.", extra={"max_bytes": most})
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    break
+            self._body = b"".join(chunks)
+            self.receive = _again(self._body, self.receive)
+        return self._body
+
+
+def _again(body: bytes, rest: Receive) -> Receive:
+    handed_out = False
+
+    async def receive() -> Message:
+        nonlocal handed_out
+        if handed_out:
+            return await rest()
+        handed_out = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive

@@ -1,0 +1,15 @@
+"""Schema of the idempotency policy; only declared facts may enter."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.gateway.facts import Facts
+
+
+class Idempotency(Facts):
+    """Answer a repeated request with the first answer instead of doing it again."""
+
+    required: bool = Field(default=True, description="Whether a request without Idempotency-Key is refused.")
+    keep_hours: int = Field(default=24, ge=1, le=24 * 31)
+    claim_seconds: int = Field(default=60, ge=1, le=3600, description="After this a claim of a dead process is void.")

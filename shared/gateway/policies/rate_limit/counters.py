@@ -1,0 +1,58 @@
+"""What the rate limit asks of its counters; where they live stays open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+
+from shared.gateway.policies.rate_limit.config import Window
+
+
+class CountersUnreachable(Exception):
+    """The shared counters did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a window stands after a request was counted, or was not for lack of room."""
+
+    has_room: bool
+    remaining: int
+    resets_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One window of one caller."""
+
+    window: Window
+    identity: tuple[str, ...]
+    item: RateLimitItem
+    key: str
+
+
+def count_of(window: Window, *identity: str) -> Count:
+    """The counter of a window for whoever `identity` names."""
+    item = RateLimitItemPerSecond(window.requests, window.per_seconds, namespace=f"THROUGHLINE:{window.name}")
+    return Count(window, identity, item, item.key_for(*identity))
+
+
+class LocalCounters(Protocol):
+    """Counts one request in windows of this process, without waiting."""
+
+    def take(self, counts: tuple[Count, ...]) -> list[Standing]:
+        """Count it in all windows at once, or in none when one of them is full."""
+        ...
+
+
+class SharedCounters(Protocol):
+    """Counts one request in windows that several replicas share."""
+
+    async def take(self, counts: tuple[Count, ...]) -> list[Standing]:
+        """Count it; a request refused by one window may stay counted in those before it.
+
+        Raises: CountersUnreachable.
+        """
+        ...

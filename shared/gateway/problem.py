@@ -1,0 +1,93 @@
+"""Errors of the taxonomy as RFC 9457 documents; what a caller may read enters, internal detail does not."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import orjson
+
+from shared.errors.taxonomy import (
+    Defect,
+    LimitExceeded,
+    MethodNotAllowed,
+    Misconfigured,
+    NotAuthenticated,
+    NotFound,
+    PlatformError,
+)
+
+Headers = list[tuple[bytes, bytes]]
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:throughline:problem:"
+QUOTA_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+
+
+class UnknownVersion(NotFound):
+    """The API exists, this version of it does not; `known_versions` names those that do."""
+
+    code = "unknown_version"
+    sentence = "There is no such version of this API."
+
+
+class CountersDown(Misconfigured):
+    """Requests cannot be counted and the policy says to refuse then."""
+
+    code = "counters_unavailable"
+    sentence = "Requests cannot be counted at present; try again shortly."
+
+
+def problem_type(kind: type[PlatformError]) -> str:
+    """The stable `type` of an error: the registered one where there is one, else ours."""
+    return QUOTA_TYPE if issubclass(kind, LimitExceeded) else TYPE_PREFIX + kind.code
+
+
+def problem_document(error: PlatformError, *, instance: str, correlation_id: str) -> dict[str, Any]:
+    """The members of the document; never `error.detail`."""
+    kind = type(error)
+    return {
+        **error.extra,
+        "type": problem_type(kind),
+        "title": kind.sentence,
+        "status": error.status,
+        "detail": error.message,
+        "code": error.code,
+        "reaction": error.reaction.value,
+        "effect": error.effect.value,
+        "instance": instance,
+        "correlation_id": correlation_id,
+        "errors": [finding.as_json() for finding in error.findings],
+    }
+
+
+def problem_answer(error: PlatformError, *, instance: str, correlation_id: str) -> tuple[int, Headers, bytes]:
+    """Status, headers and body that tell the caller of an error."""
+    document = problem_document(error, instance=instance, correlation_id=correlation_id)
+    try:
+        body = orjson.dumps(document, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # half a surrogate pair in a field name of the caller's: readable when escaped
+        body = json.dumps(document, default=str).encode()
+    headers: Headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.extra.get("allow", ())).encode()))
+    if isinstance(error, NotAuthenticated):
+        headers.append((b"www-authenticate", _challenge(error)))
+    return error.status, headers, body
+
+
+def _challenge(error: NotAuthenticated) -> bytes:
+    if error.message == NotAuthenticated.sentence:
+        return b'Bearer realm="throughline"'
+    told = error.message.encode("ascii", "replace").decode().replace("\\", "").replace('"', "'")
+    return f'Bearer realm="throughline", error="invalid_token", error_description="{told}"'.encode()
+
+
+def broken(instance: str, correlation_id: str) -> tuple[int, Headers, bytes]:
+    """The answer to a defect of ours: nothing but its correlation id."""
+    return problem_answer(Defect(), instance=instance, correlation_id=correlation_id)

@@ -1,0 +1,59 @@
+"""What handlers are made from: addresses, clocks and stores behind narrow protocols; no vendor of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import time
+from typing import Any, Protocol
+
+from shared.gateway.policies.rate_limit.config import Plan
+from shared.persistence.kept_answers import Claim, KeptAnswer, RequestKey
+
+KeySource = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Fetches the issuer's JWK set; errors are taxonomy errors."""
+Line = Callable[[Mapping[str, Any]], None]
+"""Takes one structured line of a log."""
+
+
+class IdempotencyStore(Protocol):
+    """Remembers which requests were answered how."""
+
+    async def claim(self, key: RequestKey, fingerprint: bytes, *, claim: timedelta) -> Claim:
+        """Take the key for this request unless it is taken.
+
+        Repeat: one of any number of concurrent calls gets the ticket; a claim older than `claim` without an answer is
+        void.
+        """
+        ...
+
+    async def complete(self, key: RequestKey, ticket: str, answer: KeptAnswer, *, keep: timedelta) -> None:
+        """Keep the answer for `keep`, provided the ticket is still the valid one."""
+        ...
+
+    async def release(self, key: RequestKey, ticket: str) -> None:
+        """Give the key back: nothing was done, the next request may try."""
+        ...
+
+
+def drop_line(_line: Mapping[str, Any]) -> None:
+    """A log that forgets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """Everything the handlers of one tier are made from."""
+
+    tier: str
+    issuer: str
+    audience: str
+    keys: KeySource
+    idempotency: IdempotencyStore | None
+    counters_url: str = "memory://"
+    plans: Mapping[str, Plan] = field(default_factory=dict[str, Plan])
+    now: Callable[[], float] = time
+    is_traced: bool = False
+    access_line: Line = drop_line
+    audit_line: Line = drop_line
+    warn_line: Line = drop_line

@@ -1,0 +1,62 @@
+"""What an access token (RFC 9068) says about its bearer; plain claims enter, signatures are checked elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.identity.principal import Principal
+
+_Name = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class Actor(BaseModel):
+    """The tier that acts on behalf of the subject (RFC 8693 `act`)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    sub: _Name
+
+
+class AccessClaims(BaseModel):
+    """The claims this platform relies on; others are tolerated and ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    iss: _Name
+    sub: _Name
+    client_id: _Name
+    aud: str | list[str]
+    exp: int | float
+    iat: int | float
+    nbf: int | float | None = None
+    jti: _Name
+    tenant: _Name
+    scope: str = Field(default="", max_length=4000)
+    plan: str = Field(default="standard", max_length=60)
+    act: Actor | None = None
+
+    def is_meant_for(self, audience: str) -> bool:
+        """Whether the token was issued for that audience."""
+        return audience == self.aud if isinstance(self.aud, str) else audience in self.aud
+
+    def principal(self, token: str) -> Principal:
+        """The caller as routes and rules know it."""
+        return Principal(
+            subject=self.sub,
+            client_id=self.client_id,
+            tenant=self.tenant,
+            scopes=frozenset(self.scope.split()),
+            plan=self.plan,
+            actor=self.act.sub if self.act else None,
+            token=token,
+        )
+
+
+def read_claims(claims: dict[str, Any]) -> AccessClaims:
+    """The claims, checked for presence and type.
+
+    Raises: pydantic.ValidationError naming the claims that are missing or mistyped.
+    """
+    return AccessClaims.model_validate(claims)

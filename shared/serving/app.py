@@ -1,0 +1,145 @@
+"""Puts a tier together: routes behind the compiled gate, problems, probes, documents; knows no business word."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.gateway.document import DocumentRefused, GatewayDocuments
+from shared.gateway.gateway import Gateway
+from shared.gateway.supplies import IdempotencyStore, KeySource, Supplies
+from shared.outbound import Outbound
+from shared.serving.dispatch import served_routes
+from shared.serving.health import Readiness, health_router
+from shared.serving.lines import LineLog
+from shared.serving.openapi import described
+from shared.serving.problems import install_problems
+from shared.serving.settings import TierSettings, stop
+from shared.telemetry import configure_logging, configure_tracing
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+class TierApp(FastAPI):
+    """A FastAPI application nobody reaches except through the gate."""
+
+    gateway: Gateway
+    documents: GatewayDocuments
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The gate outermost; the framework's own error pages have no place here."""
+        handlers: dict[Any, Any] = dict(self.exception_handlers)
+        by_class = {kind: handler for kind, handler in handlers.items() if not isinstance(kind, int)}
+        inner = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=handlers)
+        gate = self.gateway
+
+        async def stack(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                scope["starlette.exception_handlers"] = (by_class, {})
+                await gate.answer(inner, scope, receive, send)
+            elif scope["type"] == "lifespan":
+                await self.router(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+
+        return stack
+
+    def openapi(self) -> dict[str, Any]:
+        """The document of everything served, with security and problems written in."""
+        if not self.openapi_schema:
+            self.openapi_schema = described(super().openapi(), self.documents)
+        return self.openapi_schema
+
+
+def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
+    *,
+    tier: str,
+    title: str,
+    routers: Sequence[APIRouter],
+    settings: TierSettings,
+    gateway: GatewayDocuments,
+    lifespan: Lifespan | None = None,
+    readiness: Sequence[Readiness] = (),
+    idempotency: IdempotencyStore | None = None,
+    keys: KeySource | None = None,
+    version: str = "1",
+) -> TierApp:
+    """The tier's application.
+
+    `keys` fetches the issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `idempotency`
+    is needed as soon as a policy document asks for idempotency keys.
+    Ends the process, naming every line, when routes and policy documents do not cover each other.
+    """
+    configure_logging(tier, settings.log_level)
+    is_traced = configure_tracing(tier)
+    issuer = None if keys else Outbound(system="issuer", base_url=settings.issuer_url, timeout=5.0)
+    access, audit = LineLog(tier, "access"), LineLog(tier, "audit")
+
+    @asynccontextmanager
+    async def whole_life(app: FastAPI) -> AsyncGenerator[Any]:
+        async with (lifespan or _nothing)(app) as state:
+            yield state
+        if issuer is not None:
+            await issuer.aclose()
+        access.flush()
+        audit.flush()
+
+    app = TierApp(
+        title=title,
+        version=version,
+        lifespan=whole_life,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+        telemetry={"tracing": is_traced, "metrics": False, "logs": False},
+        generate_unique_id_function=_operation_id,
+    )
+    for router in (health_router(tier, readiness), *routers):
+        app.include_router(router)
+    install_problems(app)
+    app.documents = gateway
+    try:
+        app.gateway = Gateway(
+            gateway,
+            Supplies(
+                tier=tier,
+                issuer=settings.issuer_url.rstrip("/"),
+                audience=settings.audience,
+                keys=keys or _fetched_from(issuer),
+                idempotency=idempotency,
+                counters_url=settings.counters_url,
+                plans=gateway.plans,
+                is_traced=is_traced,
+                access_line=access,
+                audit_line=audit,
+                warn_line=LineLog(tier, "gateway"),
+            ),
+            served_routes(app),
+        )
+    except DocumentRefused as refusal:
+        stop(refusal.lines)
+    return app
+
+
+def _operation_id(route: Any) -> str:
+    return str(route.name)
+
+
+def _fetched_from(issuer: Outbound | None) -> KeySource:
+    async def fetch() -> Any:
+        assert issuer is not None  # noqa: S101 - made when no other source was given
+        return (await issuer.read("GET", "/.well-known/jwks.json")).json()
+
+    return fetch
+
+
+@asynccontextmanager
+async def _nothing(_app: FastAPI) -> AsyncGenerator[None]:
+    yield

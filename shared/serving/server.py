@@ -1,0 +1,28 @@
+"""Runs a tier on uvicorn: fast loop, orderly end; no policy enters."""
+
+from __future__ import annotations
+
+import uvicorn
+from fastapi import FastAPI
+
+from shared.serving.settings import TierSettings
+
+_SECONDS_TO_FINISH = 15
+
+
+def run_server(app: FastAPI, settings: TierSettings) -> None:
+    """Serve until told to stop; requests that have begun may finish."""
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    )

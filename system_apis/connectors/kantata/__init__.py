@@ -1,0 +1,1 @@
+"""Kantata OX behind the PSA port; nothing outside this folder may know its words."""

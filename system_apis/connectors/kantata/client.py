@@ -1,0 +1,355 @@
+"""Kantata's wire: envelope, side-loaded maps, offset windows and change feeds; no canonical word enters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, VendorDrift
+from shared.outbound import Answer, Outbound, drift, pack_cursor, unpack_cursor
+from system_apis.connectors.kantata.payloads import (
+    PROJECT,
+    SERVICE,
+    WORKSTREAM,
+    Changed,
+    Envelope,
+    Reference,
+    Role,
+    Story,
+    User,
+    Workspace,
+    our_ids,
+)
+
+Model = TypeVar("Model")
+WINDOW = 200
+_SECOND = timedelta(seconds=1)
+_CLOCKS_APART = timedelta(minutes=5)
+_ATTEMPTS = 5
+_PEOPLE_FRESH = 60.0
+Objects = dict[str, dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Found:
+    """Rows of a list in the vendor's order, the maps that came beside them, how many there are in all, and when."""
+
+    vendor: str
+    rows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    beside: dict[str, Objects] = field(default_factory=dict[str, Objects])
+    count: int = 0
+    read_at: datetime | None = None
+
+    def take(self, other: Found) -> None:
+        """Add another answer's rows and maps."""
+        self.rows += other.rows
+        for key, objects in other.beside.items():
+            self.beside.setdefault(key, {}).update(objects)
+
+    def all(self, model: type[Model]) -> list[Model]:
+        """The rows, read."""
+        return drift(self.vendor, list[model], self.rows)
+
+    def side(self, key: str, model: type[Model]) -> dict[str, Model]:
+        """A map that came beside the rows, read."""
+        objects = {number: one for number, one in self.beside.get(key, {}).items() if number.isdigit()}
+        return drift(self.vendor, dict[str, model], objects)
+
+    def references(self) -> dict[str, Reference]:
+        """The external references that came beside the rows."""
+        return self.side("external_references", Reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A row that something beside it changed at `at`; `own` is when the row itself last changed, where known."""
+
+    id: str
+    at: datetime
+    own: datetime | None = None
+
+
+Watch = Callable[[datetime, datetime | None], Awaitable[Sequence[Touched]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a feed is read on.
+
+    `asked` is the caller's instant, `since` where the present window of the list begins, `skip` rows of it are read and
+    the last of them was `anchor` (changed at `reached`). Approvals up to `low` are told. The pass `began` then.
+    """
+
+    began: datetime
+    asked: datetime | None = None
+    since: datetime | None = None
+    low: datetime | None = None
+    skip: int = 0
+    anchor: str | None = None
+    reached: datetime | None = None
+
+    def packed(self) -> str:
+        """As an opaque cursor."""
+        shown = {name: getattr(self, name) for name in self.__slots__}
+        return pack_cursor({k: v.isoformat() if isinstance(v, datetime) else v for k, v in shown.items()})
+
+    @classmethod
+    def of(cls, cursor: str) -> Position:
+        """From a cursor. Raises InvalidRequest for one that is not ours."""
+        state = unpack_cursor(cursor)
+        try:
+            for name in ("began", "asked", "since", "low", "reached"):
+                state[name] = None if state[name] is None else datetime.fromisoformat(state[name])
+            position = cls(**state)
+        except (KeyError, TypeError, ValueError) as error:
+            finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
+            raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
+        if type(position.skip) is not int or position.skip < 0:
+            finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
+            raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding])
+        return position
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """A page of a feed: rows found, when a row was changed from beside, and the cursor to read on."""
+
+    found: Found
+    changed_at: Mapping[str, datetime]
+    next_cursor: str | None
+
+
+class KantataWire:
+    """The calls the connector needs, over one outbound connection."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+        self.vendor = outbound.system
+
+    async def find(self, name: str, **params: Any) -> Found:
+        """One answer of a list; at most 200 rows."""
+        return self._found(name, await self._outbound.read("GET", f"api/v1/{name}", params=params))
+
+    async def find_all(self, name: str, **params: Any) -> Found:
+        """A list read whole; for lists that nobody changes while we read (look-ups, parts of a project)."""
+        found = await self.find(name, **params, page=1, per_page=WINDOW)
+        for page in range(2, -(-found.count // WINDOW) + 1):
+            found.take(await self.find(name, **params, page=page, per_page=WINDOW))
+        return found
+
+    async def find_only(self, name: str, ids: Sequence[str], **params: Any) -> Found:
+        """The rows of these ids, as far as they are there."""
+        found = Found(self.vendor)
+        chunks = [ids[first : first + WINDOW] for first in range(0, len(ids), WINDOW)]
+        for one in await asyncio.gather(
+            *(self.find(name, **params, only=",".join(chunk), per_page=WINDOW) for chunk in chunks)
+        ):
+            found.take(one)
+        found.count = len(found.rows)
+        return found
+
+    async def find_ours(self, name: str, model: str, ids: Sequence[str], **params: Any) -> Found:
+        """The rows that carry these ids of ours."""
+        return await self.find_all(
+            name,
+            **params,
+            external_reference_service_name=SERVICE,
+            external_reference_service_model=model,
+            external_reference_service_model_refs=",".join(ids),
+        )
+
+    async def create(self, name: str, root: str, body: Any, **params: Any) -> Found:
+        """Make one row (singular root) or several (plural root)."""
+        return self._found(name, await self._outbound.write("POST", f"api/v1/{name}", params=params, json={root: body}))
+
+    async def amend(self, name: str, number: str, root: str, body: Any) -> None:
+        """Bring a row to the given values; the same values again change nothing."""
+        await self._outbound.write("PUT", f"api/v1/{name}/{number}", json={root: body}, repeatable=True)
+
+    def _found(self, name: str, answer: Answer) -> Found:
+        document = answer.json()
+        envelope = drift(self.vendor, Envelope, document)
+        objects = document.get(name)
+        try:
+            rows = [objects[result.id] for result in envelope.results]
+        except (KeyError, TypeError) as error:
+            raise VendorDrift(f"{self.vendor} answered results without their {name}.") from error
+        beside: dict[str, Objects] = {k: v for k, v in document.items() if isinstance(v, dict) and k != "meta"}
+        return Found(self.vendor, rows, beside, envelope.count, _moment(answer.headers.get("date")))
+
+    # --- feeds -----------------------------------------------------------------------------------------------------
+    async def feed(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        watch: Watch,
+        *,
+        since: datetime | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Fed:
+        """Rows changed at or after `since`, oldest change first, with those that `watch` saw changed from beside.
+
+        A row touched while we read moves to the end of the list and the rest moves up. Every window therefore begins
+        with the last row of the one before; when it does not, the list is read on from the last instant that is sure.
+        """
+        if cursor is None:
+            position = Position(datetime.now(UTC) - _CLOCKS_APART, since, since - _SECOND if since else None, since)
+        else:
+            position = Position.of(cursor)
+        for _ in range(_ATTEMPTS):
+            found, is_sure = await self._windows(name, params, position, limit)
+            if cursor is None and found.read_at is not None:
+                position = replace(position, began=found.read_at)
+            if found.rows or is_sure:
+                break
+            position = _restarted(position)
+        else:
+            return Fed(Found(self.vendor), {}, position.packed())
+        times = found.all(Changed)
+        is_last = is_sure and position.skip + len(times) >= found.count
+        reached = times[-1].updated_at if times else position.reached
+        touched = await self._touched(watch, position, None if is_last else reached)
+        more = await self.find_only(name, sorted(touched.keys() - {row.id for row in times}, key=int), **params)
+        found.take(more)
+        if is_last:
+            return Fed(found, touched, None)
+        onward = replace(
+            position,
+            skip=position.skip + len(times),
+            anchor=times[-1].id,
+            reached=reached,
+            low=max(filter(None, (position.low, reached)), default=None),
+        )
+        return Fed(found, touched, (onward if is_sure else _restarted(onward)).packed())
+
+    async def _windows(
+        self, name: str, params: Mapping[str, Any], position: Position, limit: int
+    ) -> tuple[Found, bool]:
+        """Up to `limit` rows from the position on; False when the list moved and it ended before."""
+        asked = {**params, "order": "updated_at:asc", "updated_after": position.since}
+        first, end = position.skip, position.skip + limit
+        bounds: list[tuple[int, int]] = []
+        while first < end:
+            offset = max(0, first - 1)
+            size = min(WINDOW, end - offset)
+            bounds.append((offset, size))
+            first = offset + size
+        found, anchor = Found(self.vendor), position.anchor
+        windows = await self._side_by_side(name, asked, bounds)
+        found.read_at = min((w.read_at for w in windows if w.read_at), default=None)
+        for window in windows:
+            rows = window.rows
+            if anchor is not None:
+                if not rows or str(rows[0].get("id")) != anchor:
+                    return found, False
+                rows = rows[1:]
+            if not rows:
+                found.count = window.count
+                break
+            anchor = str(rows[-1].get("id"))
+            found.take(replace(window, rows=rows))
+            found.count = window.count
+        return found, True
+
+    async def _side_by_side(
+        self, name: str, params: Mapping[str, Any], bounds: Sequence[tuple[int, int]]
+    ) -> list[Found]:
+        """The first window tells how many rows there are; the others are read at once, as far as there are rows."""
+        offset, size = bounds[0]
+        first = await self.find(name, **params, offset=offset, limit=size)
+        rest = [(offset, size) for offset, size in bounds[1:] if offset < first.count]
+        others = await asyncio.gather(*(self.find(name, **params, offset=offset, limit=size) for offset, size in rest))
+        return [first, *others]
+
+    async def _touched(self, watch: Watch, position: Position, high: datetime | None) -> dict[str, datetime]:
+        """Rows changed from beside since the position's `low`, and before `high` (None: until now).
+
+        A row that is in this pass of the feed anyway, and is read after that change, is left out.
+        """
+        low = position.low or position.began
+        if high is not None and high <= low:
+            return {}
+        touched: dict[str, datetime] = {}
+        for one in await watch(low - _SECOND, high):
+            is_read_later = one.own is not None and (
+                one.own > one.at or (one.at < position.began and (position.asked is None or one.own >= position.asked))
+            )
+            if not is_read_later:
+                touched[one.id] = max(one.at, touched.get(one.id, one.at))
+        return touched
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Name and role of a person of the account."""
+
+    name: str
+    role: str | None
+
+
+class Directory:
+    """Whose the workspaces and stories of the account are, and who its people are; remembered.
+
+    Whose a workspace or story is never changes once our reference is there; roles do, so people are forgotten again.
+    """
+
+    def __init__(self, wire: KantataWire) -> None:
+        self._wire = wire
+        self._project_ids: dict[str, str] = {}
+        self._workstream_ids: dict[str, str] = {}
+        self._people: dict[str, Person] = {}
+        self._people_read_at = 0.0
+
+    async def projects(self, workspaces: Iterable[str]) -> dict[str, str]:
+        """Our project of each workspace; those that are not ours are left out."""
+        wanted = set(workspaces)
+        if unknown := sorted(wanted - self._project_ids.keys(), key=int):
+            found = await self._wire.find_only("workspaces", unknown, archived="include", include="external_references")
+            held = our_ids(found.all(Workspace), found.references(), PROJECT)
+            self._project_ids |= {ref: number for number, ref in held.items()}
+        return {ref: self._project_ids[ref] for ref in wanted if ref in self._project_ids}
+
+    async def workstreams(self, stories: Iterable[str | None]) -> dict[str, str]:
+        """Our workstream of each story: its own, else that of the deliverable it hangs under."""
+        wanted = {story for story in stories if story}
+        if unknown := sorted(wanted - self._workstream_ids.keys(), key=int):
+            found = await self._wire.find_only("stories", unknown, include="workspace,root,external_references")
+            rows = found.all(Story)
+            held = our_ids(rows, found.references(), WORKSTREAM)
+            self._workstream_ids |= {ref: number for number, ref in held.items()}
+            beneath = {row.id: row.root_id for row in rows if row.id not in self._workstream_ids and row.root_id}
+            await self.workstreams(set(beneath.values()) - set(unknown))
+            held = {ref: self._workstream_ids.get(root) for ref, root in beneath.items()}
+            self._workstream_ids |= {ref: number for ref, number in held.items() if number}
+        return {ref: self._workstream_ids[ref] for ref in wanted if ref in self._workstream_ids}
+
+    async def people(self, users: Iterable[str]) -> dict[str, Person]:
+        """Name and role of each person."""
+        now = time.monotonic()
+        if now - self._people_read_at > _PEOPLE_FRESH:
+            self._people, self._people_read_at = {}, now
+        if unknown := sorted(set(users) - self._people.keys(), key=int):
+            found = await self._wire.find_only("users", unknown, on_my_account=True, include="role")
+            roles = found.side("roles", Role)
+            for user in found.all(User):
+                self._people[user.id] = Person(user.full_name, roles[user.role_id].name if user.role_id else None)
+        return self._people
+
+
+def _restarted(position: Position) -> Position:
+    """Read on from the last instant that is sure: nothing is left out, the last rows come again."""
+    since = position.reached - _SECOND if position.reached else position.since
+    return replace(position, since=since, skip=0, anchor=None)
+
+
+def _moment(value: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(value).astimezone(UTC) if value else None
+    except ValueError:
+        return None

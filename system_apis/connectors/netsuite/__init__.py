@@ -1,0 +1,1 @@
+"""Connector to Oracle NetSuite (REST Web Services, SuiteQL)."""

@@ -1,0 +1,89 @@
+"""What changed in NetSuite since an instant, asked by SuiteQL; hints only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from system_apis.connectors.netsuite.client import NetSuiteClient, literal
+from system_apis.connectors.netsuite.mapping import from_moment, to_moment, to_version
+from system_apis.connectors.netsuite.payloads import ChangedRow
+from system_apis.ports.changes import ChangedEntity, ChangeHint
+
+OVERLAP = timedelta(minutes=2)
+_STAMP = "TO_CHAR({column}, 'YYYY-MM-DD HH24:MI:SS') AS modified"
+_TRANSACTIONS: dict[str, ChangedEntity] = {"CustPymt": "payment", "CustInvc": "invoice"}
+_REFERENCE = {
+    "legal_entity": ("subsidiary", "lastmodifieddate"),
+    "service_item": ("item", "lastmodifieddate"),
+    "rate_card": ("customrecord_tl_rate", "lastmodified"),
+}
+REFERENCE_KINDS = {
+    "subsidiary": "legal_entity",
+    "servicesaleitem": "service_item",
+    "billingratecard": "rate_card",
+    "customrecord_tl_rate": "rate_card",
+}
+"""Record type (lower case) of a change notice → the reference data it belongs to."""
+
+
+def since_clause(column: str, since: datetime | None, zone: ZoneInfo) -> str:
+    """The condition for changes at or after an instant."""
+    if since is None:
+        return f"{column} IS NOT NULL"
+    return f"{column} >= TO_DATE({literal(from_moment(since, zone))}, 'YYYY-MM-DD HH24:MI:SS')"
+
+
+async def changes(client: NetSuiteClient, since: datetime | None, zone: ZoneInfo) -> Sequence[ChangeHint]:
+    """All hints at or after the instant (less an overlap), oldest first.
+
+    A payment or invoice is hinted by its internal id; reference data by its kind, once for all its records.
+    """
+    start = since - OVERLAP if since else None
+    found = await asyncio.gather(
+        _transactions(client, start, zone), *(_reference(client, kind, start, zone) for kind in _REFERENCE)
+    )
+    hints = [hint for group in found for hint in group]
+    return sorted(hints, key=lambda hint: (hint.occurred_at is not None and hint.occurred_at.timestamp(), hint.key))
+
+
+async def _transactions(client: NetSuiteClient, since: datetime | None, zone: ZoneInfo) -> list[ChangeHint]:
+    types = ", ".join(literal(name) for name in _TRANSACTIONS)
+    rows = await client.rows(
+        f"SELECT id, type, {_STAMP.format(column='lastmodifieddate')}, foreigntotal AS total, "
+        f"foreignamountpaid AS paid, status FROM transaction WHERE type IN ({types}) "
+        f"AND {since_clause('lastmodifieddate', since, zone)} ORDER BY lastmodifieddate, id",
+        ChangedRow,
+    )
+    return [
+        ChangeHint(
+            entity=_TRANSACTIONS[row.type or ""],
+            ref=row.id,
+            key=f"{row.type}:{row.id}:{to_version(row.modified, row.total, row.paid, row.status)}",
+            occurred_at=to_moment(row.modified, zone),
+        )
+        for row in rows
+    ]
+
+
+async def _reference(client: NetSuiteClient, kind: str, since: datetime | None, zone: ZoneInfo) -> list[ChangeHint]:
+    table, column = _REFERENCE[kind]
+    rows = await client.rows(
+        f"SELECT id, {_STAMP.format(column=column)} FROM {table} "
+        f"WHERE {since_clause(column, since, zone)} ORDER BY {column}, id",
+        ChangedRow,
+    )
+    if not rows:
+        return []
+    latest = rows[-1].modified
+    touched = [row.id for row in rows if row.modified == latest]
+    return [
+        ChangeHint(
+            entity="reference_data",
+            ref=kind,
+            key=f"{kind}:{to_version(latest, *touched)}",
+            occurred_at=to_moment(latest, zone),
+        )
+    ]

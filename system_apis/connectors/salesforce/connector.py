@@ -1,0 +1,221 @@
+"""The CRM port over Salesforce: what is asked of the client and how its rows become canonical."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from shared.canonical.contracts import Contract
+from shared.canonical.customers import Customer
+from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opportunity
+from shared.canonical.references import Page
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, Misconfigured, NotFound
+from shared.outbound import pack_cursor, unpack_cursor
+from system_apis.connectors.salesforce.client import Family, Mark, SalesforceClient, soql_instant, soql_text
+from system_apis.connectors.salesforce.mapping import (
+    contract_stamp,
+    customer_stamp,
+    from_delivery_status,
+    from_invoice_status,
+    hint_key,
+    mapped,
+    opportunity_stamp,
+    to_contract,
+    to_customer,
+    to_opportunity,
+)
+from system_apis.connectors.salesforce.payloads import (
+    DELIVERY_FIELDS,
+    AccountPayload,
+    ContractPayload,
+    DeliveryPayload,
+    OpportunityPayload,
+    Payload,
+    columns,
+)
+from system_apis.manifest import Manifest, load_manifest
+from system_apis.ports.binding import Binding
+from system_apis.ports.changes import ChangedEntity, ChangeHint
+
+Row = TypeVar("Row", bound=Payload)
+Item = TypeVar("Item")
+
+# A deal counts once it has a customer and an amount; a contract once it belongs to a deal.
+DEALS = Family(
+    "Opportunity",
+    "AccountId != null AND Amount != null",
+    "OpportunityLineItem",
+    "OpportunityId",
+    "Opportunity.AccountId != null AND Opportunity.Amount != null",
+)
+CONTRACTS = Family(
+    "Contract", "Opportunity__c != null", "Billing_Milestone__c", "Contract__c", "Contract__r.Opportunity__c != null"
+)
+CUSTOMERS = Family("Account", "")
+_POLLED: tuple[tuple[ChangedEntity, Family], ...] = (
+    ("customer", CUSTOMERS),
+    ("opportunity", DEALS),
+    ("contract", CONTRACTS),
+)
+_OVERLAP = "60"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading(Generic[Row, Item]):
+    """How one kind of record is read: from which rows, changed when, made into what."""
+
+    binding: Binding
+    family: Family
+    model: type[Row]
+    changed_at: Callable[[Row], datetime]
+    make: Callable[[Row, Binding], Item]
+
+    @property
+    def head(self) -> str:
+        return f"SELECT {columns(self.model)} FROM {self.family.sobject}"
+
+    def item(self, row: Row) -> Item:
+        return mapped(self.binding, row.id, self.make, row)
+
+
+class SalesforceConnector:
+    """CrmPort and ChangePoll for one org."""
+
+    def __init__(self, binding: Binding, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._binding = binding
+        self._client = SalesforceClient(binding, manifest)
+        self._deals = _Reading(binding, DEALS, OpportunityPayload, opportunity_stamp, to_opportunity)
+        self._customers = _Reading(binding, CUSTOMERS, AccountPayload, customer_stamp, to_customer)
+        self._contracts = _Reading(binding, CONTRACTS, ContractPayload, contract_stamp, to_contract)
+        try:
+            self._overlap = timedelta(seconds=float(binding.settings.get("overlap_seconds") or _OVERLAP))
+        except ValueError as error:
+            raise Misconfigured(f"connector {binding.system}: setting overlap_seconds is not a number") from error
+
+    async def ping(self) -> None:
+        """Whether the org lets us in."""
+        await self._client.ping()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def list_opportunities(
+        self, *, modified_since: datetime | None, cursor: str | None, limit: int
+    ) -> Page[Opportunity]:
+        """Deals by their latest change or their lines'."""
+        return await self._page(self._deals, modified_since, cursor, limit)
+
+    async def get_opportunity(self, ref: str) -> Opportunity:
+        """The deal with its lines."""
+        return await self._get(self._deals, ref)
+
+    async def list_customers(
+        self, *, modified_since: datetime | None, cursor: str | None, limit: int
+    ) -> Page[Customer]:
+        """Accounts by their latest change."""
+        return await self._page(self._customers, modified_since, cursor, limit)
+
+    async def get_customer(self, ref: str) -> Customer:
+        """The account."""
+        return await self._get(self._customers, ref)
+
+    async def list_contracts(
+        self, *, modified_since: datetime | None, cursor: str | None, limit: int
+    ) -> Page[Contract]:
+        """Contracts by their latest change or their milestones'."""
+        return await self._page(self._contracts, modified_since, cursor, limit)
+
+    async def get_contract(self, ref: str) -> Contract:
+        """The contract with its milestones."""
+        return await self._get(self._contracts, ref)
+
+    async def find_contract(self, opportunity_ref: str) -> Contract | None:
+        """The deal's contract; of several the activated one, then the one changed last."""
+        head = f"SELECT {columns(ContractPayload)} FROM Contract"
+        where = f"Opportunity__c = {soql_text(opportunity_ref)}"
+        found = await self._client.rows(f"{head} WHERE {where} ORDER BY SystemModstamp, Id", ContractPayload)
+        if not found:
+            return None
+        best = max(found, key=lambda contract: (contract.status_code == "Activated", contract.system_modstamp))
+        return mapped(self._binding, best.id, to_contract, best)
+
+    async def amend_delivery_status(self, opportunity_ref: str, status: DeliveryStatus) -> None:
+        """The delivery fields of the deal; left alone where they stand so, since a write is a change."""
+        head = f"SELECT {', '.join(DELIVERY_FIELDS)} FROM Opportunity"
+        found = await self._client.rows_by_id(head, [opportunity_ref], DeliveryPayload)
+        if not found:
+            raise NotFound(f"{self._binding.system} has no opportunity {opportunity_ref}.")
+        wanted = from_delivery_status(status)
+        if found[0].model_dump(by_alias=True) != wanted:
+            await self._client.amend("Opportunity", opportunity_ref, wanted)
+
+    async def amend_invoice_status(self, opportunity_ref: str, invoice_id: str, status: InvoiceStatus) -> None:
+        """One Invoice_Status__c row, found by our invoice id."""
+        values = from_invoice_status(opportunity_ref, status)
+        await self._client.upsert("Invoice_Status__c", "Invoice_Id__c", invoice_id, values)
+
+    async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
+        """One hint per record, at its latest change; lines count for their deal, milestones for their contract."""
+        latest: dict[tuple[ChangedEntity, str], datetime] = {}
+        for entity, family in _POLLED:
+            for mark in await self._changed_rows(family, since):
+                known = latest.get((entity, mark.ref))
+                latest[entity, mark.ref] = mark.at if known is None else max(known, mark.at)
+        ordered = sorted(latest.items(), key=lambda item: (item[1], item[0][1]))
+        return [ChangeHint(entity, ref, hint_key(ref, at), at) for (entity, ref), at in ordered]
+
+    async def _changed_rows(self, family: Family, since: datetime | None) -> list[Mark]:
+        recent = f"SystemModstamp >= {soql_instant(since - self._overlap)}" if since else ""
+        where = " AND ".join(filter(None, (family.where, recent)))
+        found = await self._client.stamps(family.sobject, where, "Id")
+        if family.child:
+            where = " AND ".join(filter(None, (family.child_where, recent)))
+            found += await self._client.stamps(family.child, where, family.lookup)
+        return found
+
+    async def _get(self, reading: _Reading[Row, Item], ref: str) -> Item:
+        found = await self._client.rows_by_id(reading.head, [ref], reading.model, reading.family.where)
+        if not found:
+            raise NotFound(f"{self._binding.system} has no {reading.family.sobject} {ref} that can be read.")
+        return reading.item(found[0])
+
+    async def _page(
+        self, reading: _Reading[Row, Item], since: datetime | None, cursor: str | None, limit: int
+    ) -> Page[Item]:
+        """Rows by the latest change of themselves and their children, each once.
+
+        A candidate whose row turns out to have changed after the end of the search is left for a later page.
+        """
+        after = _start(since, cursor)
+        while True:
+            marks, horizon = await self._client.changed(reading.family, after, limit)
+            refs = [mark.ref for mark in marks]
+            rows = await self._client.rows_by_id(reading.head, refs, reading.model, reading.family.where)
+            placed = sorted(((Mark(reading.changed_at(row), row.id), row) for row in rows), key=lambda pair: pair[0])
+            items = tuple(reading.item(row) for mark, row in placed if horizon is None or mark <= horizon)
+            if horizon is None:
+                return Page(items=items)
+            after = horizon
+            if items:
+                return Page(items=items, next_cursor=pack_cursor({"at": soql_instant(after.at), "ref": after.ref}))
+
+
+def _start(since: datetime | None, cursor: str | None) -> Mark | None:
+    if cursor is None:
+        return Mark(since.astimezone(UTC), "") if since else None
+    state = unpack_cursor(cursor)
+    try:
+        return Mark(datetime.fromisoformat(str(state["at"])), str(state["ref"]))
+    except (KeyError, ValueError) as error:
+        finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
+        raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
+
+
+def open_connector(binding: Binding) -> SalesforceConnector:
+    """The connector of a tenant. Raises Misconfigured naming a missing setting or secret."""
+    return SalesforceConnector(binding, load_manifest(Path(__file__).parent))

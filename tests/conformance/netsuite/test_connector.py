@@ -1,0 +1,229 @@
+"""What the NetSuite connector promises beyond the conformance suite: money to the cent, references, recovery."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from deploy.sandbox.kit.faults import FaultKind
+from deploy.sandbox.netsuite.firm import NetSuiteFirm
+from shared.canonical.invoices import InvoiceState
+from shared.canonical.money import Money
+from shared.errors.taxonomy import (
+    InvalidRequest,
+    MappingMissing,
+    Misconfigured,
+    NotFound,
+    OutcomeUnknown,
+    PeriodClosed,
+    VendorRejected,
+)
+from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
+from system_apis.ports.binding import Binding
+from tests.conformance.netsuite.samples import RATE_CARDS, contract, customer, draft, plan, schedule
+from tests.conformance.served import Sandbox
+
+
+@pytest.fixture
+async def delivered(firm: NetSuiteFirm, connector: NetSuiteConnector) -> NetSuiteConnector:
+    """A customer with its project in place."""
+    del firm
+    await connector.amend_customer(customer(), "HC-DE")
+    await connector.amend_project(plan())
+    return connector
+
+
+async def test_reference_data_comes_back_as_it_was_loaded(firm: NetSuiteFirm, connector: NetSuiteConnector) -> None:
+    del firm
+    entities = {entity.code: entity for entity in await connector.list_legal_entities()}
+    assert set(entities) == {"HC-DE", "HC-JP", "HC-BR"}
+    assert (entities["HC-BR"].is_approved, entities["HC-DE"].is_approved) == (False, True)
+    assert (entities["HC-DE"].standard_tax_rate, entities["HC-DE"].country) == (Decimal("0.19"), "DE")
+    codes = {item.product_code: (item.item_code, item.revenue_account) for item in await connector.list_service_items()}
+    assert codes == {
+        "GTX Pro": ("SVC-IMPL", "40020"),
+        "GTX Plus": ("SVC-IMPL", "40020"),
+        "MG Special": ("SVC-TRAIN", "40040"),
+    }
+    loaded = [
+        {
+            "rate_card": card.code,
+            "role": rate.role,
+            "currency": card.currency,
+            "rate": format(rate.rate, "f"),
+            "effective_from": rate.effective_from.isoformat(),
+            "effective_to": rate.effective_to.isoformat() if rate.effective_to else "",
+        }
+        for card in await connector.list_rate_cards()
+        for rate in card.rates
+    ]
+    wanted = [{**row, "rate": Decimal(row["rate"])} for row in RATE_CARDS]
+    key = str
+    assert sorted(({**row, "rate": Decimal(row["rate"])} for row in loaded), key=key) == sorted(wanted, key=key)
+
+
+async def test_an_invoice_is_posted_to_the_cent_and_known_by_our_ids(
+    firm: NetSuiteFirm, delivered: NetSuiteConnector
+) -> None:
+    wanted = draft(amounts=("367.53", "0.01", "90071992547.41"))
+    posted = await delivered.create_invoice(wanted)
+    assert (posted.id, posted.period, posted.customer_id) == ("inv_acme", "2026-10", "cus_acme")
+    assert (posted.net, posted.tax, posted.gross) == (wanted.net, wanted.tax, wanted.gross)
+    assert (posted.state, posted.paid) == (InvoiceState.OPEN, Money.zero("EUR"))
+    row = (await firm.read_invoices())[0]
+    assert (row.invoice_id, row.contract_id, row.project_id) == ("inv_acme", "con_acme", "prj_acme")
+    assert (row.legal_entity, row.currency, row.gross) == ("HC-DE", "EUR", wanted.gross.amount)
+    assert await delivered.create_invoice(wanted) == posted
+
+
+async def test_yen_have_no_cents(firm: NetSuiteFirm, delivered: NetSuiteConnector) -> None:
+    await delivered.amend_customer(customer(), "HC-JP")
+    await delivered.amend_project(plan("prj_jp", legal_entity="HC-JP", currency="JPY"))
+    wanted = draft("inv_jp", amounts=("39650", "7"), legal_entity="HC-JP", currency="JPY", project="prj_jp")
+    posted = await delivered.create_invoice(wanted)
+    assert str(posted.gross) == str(wanted.gross)
+    assert (await firm.read_invoices())[0].legal_entity == "HC-JP"
+
+
+async def test_a_second_legal_entity_is_related_to_the_customer(
+    delivered: NetSuiteConnector, netsuite: Sandbox
+) -> None:
+    with pytest.raises(VendorRejected):
+        await delivered.create_invoice(draft("inv_1", legal_entity="HC-JP", currency="JPY", amounts=("5",)))
+    again = await delivered.amend_customer(customer(), "HC-JP")
+    assert not again.was_created
+    assert netsuite.simulator.counts()["customerSubsidiaryRelationship"] == 1
+    await delivered.create_invoice(draft("inv_1", legal_entity="HC-JP", currency="JPY", amounts=("5",)))
+    await delivered.create_invoice(draft("inv_2"))
+
+
+async def test_an_invoice_that_comes_out_otherwise_is_deleted_and_refused(
+    firm: NetSuiteFirm, delivered: NetSuiteConnector
+) -> None:
+    await firm._put("currency", "EUR", {"name": "Euro", "symbol": "EUR", "currencyPrecision": 0})
+    with pytest.raises(VendorRejected, match=r"net is 361 EUR|net is 362\.00 EUR"):
+        await delivered.create_invoice(draft())
+    assert await firm.count("invoice") == 0
+
+
+async def test_another_invoice_under_our_id_is_never_overwritten(
+    firm: NetSuiteFirm, delivered: NetSuiteConnector
+) -> None:
+    await delivered.create_invoice(draft())
+    with pytest.raises(VendorRejected, match="holds another invoice"):
+        await delivered.create_invoice(draft(amounts=("1.00",)))
+    assert (await firm.read_invoices())[0].gross == draft().gross.amount
+
+
+async def test_a_closed_period_is_told_as_such(netsuite: Sandbox, delivered: NetSuiteConnector) -> None:
+    assert netsuite.simulator.configure
+    netsuite.simulator.configure({"closed_periods": ["2026-10"]})
+    with pytest.raises(PeriodClosed):
+        await delivered.create_invoice(draft())
+
+
+async def test_silence_after_the_post_is_an_unknown_outcome(netsuite: Sandbox, delivered: NetSuiteConnector) -> None:
+    netsuite.fault(FaultKind.CUT_BEFORE, "GET .*/invoice/", skip=1, times=None)
+    with pytest.raises(OutcomeUnknown):
+        await delivered.create_invoice(draft())
+    netsuite.heal()
+    found = await delivered.find_invoice("inv_acme")
+    assert found is not None
+    assert found.gross == draft().gross
+
+
+async def test_payments_come_with_the_invoices_they_settle(firm: NetSuiteFirm, delivered: NetSuiteConnector) -> None:
+    await delivered.create_invoice(draft())
+    row = (await firm.read_invoices())[0]
+    for _ in range(2):
+        await firm.pay(row.record_id, Decimal("100.05"), date(2026, 11, 20), "PAY-1")
+    payments = (await delivered.list_payments(modified_since=None, cursor=None, limit=50)).items
+    assert len(payments) == 1
+    assert (payments[0].customer_id, payments[0].received_on) == ("cus_acme", date(2026, 11, 20))
+    applied = payments[0].applications[0]
+    assert (applied.invoice_id, applied.invoice_ref, applied.amount) == ("inv_acme", row.record_id, Money.of("100.05", "EUR"))  # fmt: skip
+    found = await delivered.find_invoice("inv_acme")
+    assert found is not None
+    assert found.paid == Money.of("100.05", "EUR")
+    assert (await firm.read_payments())[0].reference == "PAY-1"
+    rest = row.gross - Decimal("100.05")
+    await firm.pay(row.record_id, rest, date(2026, 11, 21), "PAY-2")
+    settled = await delivered.find_invoice("inv_acme")
+    assert settled is not None
+    assert settled.state is InvoiceState.PAID
+
+
+async def test_lists_can_start_at_an_instant(firm: NetSuiteFirm, delivered: NetSuiteConnector) -> None:
+    del firm
+    await delivered.create_invoice(draft())
+    now = datetime.now(UTC)
+    for since, count in ((now - timedelta(minutes=1), 1), (now + timedelta(minutes=1), 0)):
+        page = await delivered.list_invoices(modified_since=since, cursor=None, limit=50)
+        assert len(page.items) == count
+    assert await delivered.list_changes(now + timedelta(minutes=5)) == []
+    assert {hint.entity for hint in await delivered.list_changes(now)} == {"invoice", "reference_data"}
+    with pytest.raises(InvalidRequest):
+        await delivered.list_invoices(modified_since=None, cursor="bm90IG91cnM", limit=50)
+
+
+async def test_a_project_taken_out_of_use_is_none_until_it_is_wanted_again(
+    firm: NetSuiteFirm, delivered: NetSuiteConnector
+) -> None:
+    assert set(await firm.read_projects()) == {"prj_acme"}
+    await delivered.close_project("prj_acme")
+    assert await delivered.find_project("prj_acme") is None
+    assert await firm.read_projects() == {}
+    project = await delivered.amend_project(plan())
+    assert {part.id for part in project.workstreams} == {"wks_prj_acme_1", "wks_prj_acme_2"}
+    assert await delivered.find_project("prj_acme") == project
+    with pytest.raises(NotFound):
+        await delivered.close_project("prj_other")
+
+
+async def test_a_schedule_keeps_what_was_reached_and_drops_what_was_withdrawn(
+    firm: NetSuiteFirm, delivered: NetSuiteConnector
+) -> None:
+    first = await delivered.amend_billing_schedule(schedule(3))
+    reached = {"milestone": {"items": [{"milestoneId": 1, "milestoneCompleted": True}]}}
+    await firm._ask("PATCH", f"/record/v1/billingSchedule/{first.source.ref}", body=reached)
+    assert not (await delivered.amend_billing_schedule(schedule(3))).was_created
+    path = f"/record/v1/billingSchedule/{first.source.ref}"
+    held = await firm._ask("GET", path, params={"expandSubResources": "true"})
+    assert [line.get("milestoneCompleted") for line in held["milestone"]["items"]] == [True, None, None]
+    assert [line["milestoneAmount"] for line in held["milestone"]["items"]] == [5000.05] * 3
+    await delivered.amend_billing_schedule(schedule(1))
+    held = await firm._ask("GET", path, params={"expandSubResources": "true"})
+    assert len(held["milestone"]["items"]) == 1
+
+
+async def test_find_answers_none_before_and_the_place_after(delivered: NetSuiteConnector) -> None:
+    assert await delivered.find_contract("con_acme") is None
+    assert await delivered.find_billing_schedule("bs-con_acme") is None
+    assert await delivered.find_customer("cus_nobody") is None
+    written = await delivered.amend_contract(contract())
+    assert written.was_created
+    found = await delivered.find_contract("con_acme")
+    assert found is not None
+    assert found.source.ref == written.source.ref
+
+
+async def test_what_has_no_counterpart_is_named(delivered: NetSuiteConnector) -> None:
+    with pytest.raises(MappingMissing, match="HC-XX"):
+        await delivered.amend_customer(customer(), "HC-XX")
+    strange = draft("inv_x").lines[0].model_copy(update={"item_code": "SVC-NONE"})
+    with pytest.raises(MappingMissing, match="SVC-NONE"):
+        await delivered.create_invoice(draft("inv_x", amounts=("361.50",)).model_copy(update={"lines": (strange,)}))
+    with pytest.raises(NotFound, match="prj_none"):
+        await delivered.create_invoice(draft("inv_x", project="prj_none"))
+    with pytest.raises(InvalidRequest):
+        await delivered.find_invoice("inv:with:colons")
+
+
+def test_a_missing_or_unusable_key_is_named() -> None:
+    settings = {"base_url": "http://127.0.0.1:1/netsuite", "client_id": "a", "certificate_id": "b"}
+    with pytest.raises(Misconfigured, match="private_key"):
+        open_connector(Binding("harbour", "netsuite", settings, {"private_key": "not a key"}))
+    with pytest.raises(Misconfigured, match="client_id"):
+        open_connector(Binding("harbour", "netsuite", {"base_url": "http://127.0.0.1:1"}, {"private_key": "x"}))

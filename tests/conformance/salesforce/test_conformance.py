@@ -1,0 +1,160 @@
+"""Salesforce's connector passes the suite every connector passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import system_apis.connectors.salesforce as package
+from deploy.sandbox.kit.control import Simulator
+from deploy.sandbox.salesforce import simulator
+from deploy.sandbox.salesforce.session import API
+from deploy.sandbox.salesforce.simulator import CONNECTOR_CLIENT
+from shared.canonical.money import Money
+from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
+from system_apis.connectors.salesforce.connector import SalesforceConnector, open_connector
+from system_apis.connectors.salesforce.webhooks import open_intake
+from system_apis.ports.binding import Binding
+from system_apis.ports.changes import WebhookIntake
+from tests.conformance.conformance_suite import (
+    WEBHOOK_SECRET,
+    Bench,
+    ConformanceSuite,
+    Drift,
+    PagedRead,
+    Write,
+)
+from tests.conformance.salesforce.orgs import admin_wire, ask, firm_wire, tables
+from tests.conformance.served import Sandbox
+
+QUERY = r"GET /services/data/v60.0/query"
+STATUS = InvoiceStatus(
+    invoice_ref="INV-7",
+    period="2026-10",
+    stage=InvoiceStage.POSTED,
+    gross=Money.of("119.00", "EUR"),
+    paid=Money.zero("EUR"),
+)
+
+
+def binding_for(base_url: str, **settings: str) -> Binding:
+    return Binding(
+        tenant="harbour",
+        system="salesforce",
+        settings={"base_url": base_url, "client_id": CONNECTOR_CLIENT.client_id, **settings},
+        secrets={"client_secret": CONNECTOR_CLIENT.secret, "webhook_secret": WEBHOOK_SECRET},
+    )
+
+
+class TestSalesforce(ConformanceSuite):
+    folder = Path(package.__file__).parent
+    writes = ("delivery_statuses.amend", "invoice_statuses.amend")
+    read_route = QUERY
+    token_route = "POST /services/oauth2/token"
+
+    def simulator(self) -> Simulator:
+        return simulator()
+
+    def binding(self, base_url: str, *, is_known: bool = True) -> Binding:
+        known = binding_for(base_url)
+        if is_known:
+            return known
+        return Binding("harbour", "salesforce", known.settings, {**known.secrets, "client_secret": "wrong"})
+
+    def connect(self, binding: Binding) -> SalesforceConnector:
+        return open_connector(binding)
+
+    async def prepare(self, sandbox: Sandbox) -> str:
+        """One deal; its record id."""
+        async with firm_wire(sandbox.base_url) as firm:
+            await firm.load(tables())
+            return (await firm.read_deals())["D0000"].record_id
+
+    async def plain_read(self, bench: Bench) -> object:
+        return await bench.connector.get_opportunity(bench.seeded)
+
+    async def write(self, bench: Bench, name: str) -> Write:
+        if name == "delivery_statuses.amend":
+            status = DeliveryStatus(stage=DeliveryStage.ACTIVATED, project_id="prj_1", project_ref="77")
+            return Write(
+                do=lambda: bench.connector.amend_delivery_status(bench.seeded, status),
+                count=lambda: self._rows(bench, "Opportunity WHERE PSA_Project_Id__c = '77'"),
+                route="PATCH .*/sobjects/Opportunity/",
+            )
+        return Write(
+            do=lambda: bench.connector.amend_invoice_status(bench.seeded, "inv_1", STATUS),
+            count=lambda: self._rows(bench, "Invoice_Status__c"),
+            route="PATCH .*/sobjects/Invoice_Status__c/Invoice_Id__c/inv_1",
+        )
+
+    async def _rows(self, bench: Bench, of: str) -> int:
+        return len(await ask(bench.sandbox.base_url, f"SELECT Id FROM {of}"))
+
+    def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
+        async def seed(rows: int) -> Sequence[str]:
+            async with firm_wire(bench.sandbox.base_url) as firm:
+                await firm.load(tables(deals=rows))
+            return [f"Deal {n:04d}" for n in range(rows)]
+
+        async def read_deals() -> Sequence[str]:
+            return [deal.name for deal in await read_on(bench.connector.list_opportunities)]
+
+        async def read_customers() -> Sequence[str]:
+            found = await read_on(bench.connector.list_customers)
+            return [customer.name.replace("Customer", "Deal") for customer in found]
+
+        async def read_contracts() -> Sequence[str]:
+            found = await read_on(bench.connector.list_contracts)
+            return [contract.reference.replace("SOW-", "Deal ") for contract in found]
+
+        async def read_changes() -> Sequence[str]:
+            bench.sandbox.simulator.configure({"page_size": 5})  # type: ignore[misc] # this vendor has switches
+            hints = await bench.connector.list_changes(None)
+            names = {
+                row["Id"]: row["Name"] for row in await ask(bench.sandbox.base_url, "SELECT Id, Name FROM Opportunity")
+            }
+            return [names[hint.ref] for hint in hints if hint.entity == "opportunity"]
+
+        return {
+            "opportunities": PagedRead(seed, read_deals, QUERY, rows=25),
+            "customers": PagedRead(seed, read_customers, QUERY, rows=25),
+            "contracts": PagedRead(seed, read_contracts, QUERY, rows=25),
+            "changes": PagedRead(seed, read_changes, QUERY, rows=25),
+        }
+
+    def drifts(self, bench: Bench) -> Sequence[Drift]:
+        async def contract() -> object:
+            return await bench.connector.find_contract(bench.seeded)
+
+        async def customer() -> object:
+            return await read_on(bench.connector.list_customers)
+
+        return [
+            Drift(lambda: self.plain_read(bench), QUERY, "Amount"),
+            Drift(lambda: self.plain_read(bench), QUERY, "Billing_Model__c"),
+            Drift(contract, QUERY, "StatusCode"),
+            Drift(customer, QUERY, "PO_Required__c"),
+            Drift(lambda: bench.connector.list_changes(None), QUERY, "SystemModstamp"),
+        ]
+
+    async def change_something(self, bench: Bench) -> str:
+        async with admin_wire(bench.sandbox.base_url) as session:
+            await session.call("PATCH", f"{API}/sobjects/Opportunity/{bench.seeded}", {"NextStep": "Celebrate"})
+        return "opportunity"
+
+    def intake(self, binding: Binding) -> WebhookIntake:
+        return open_intake(binding)
+
+
+async def read_on(read: Any, limit: int = 6) -> list[Any]:
+    """A list of the port, page by page."""
+    found: list[Any] = []
+    cursor: str | None = None
+    while True:
+        page = await read(modified_since=None, cursor=cursor, limit=limit)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found

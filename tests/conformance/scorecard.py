@@ -1,0 +1,51 @@
+"""The score of a connector, `conformance.yaml`: each rule done or exempt with its reason."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Score(BaseModel):
+    """Where one rule stands: exactly one of the three. `drafted` is not done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["drafted", "simulated"] | None = None
+    verified: date | None = Field(default=None, description="Seen working against the real vendor on that day.")
+    exempt: str | None = Field(default=None, min_length=10, description="Why the rule does not apply.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        return {"state": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _one(self) -> Score:
+        if sum(value is not None for value in (self.state, self.verified, self.exempt)) != 1:
+            raise ValueError("a rule is either drafted, simulated, verified (date) or exempt (reason)")
+        return self
+
+    @property
+    def is_settled(self) -> bool:
+        """Done or exempt."""
+        return self.state != "drafted"
+
+
+class Scorecard(BaseModel):
+    """`rules` maps every rule of the suite to its score."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connector: str
+    rules: dict[str, Score]
+
+
+def load_scorecard(folder: Path) -> Scorecard:
+    """The score file of a connector folder."""
+    document: Any = yaml.safe_load((folder / "conformance.yaml").read_text(encoding="utf-8"))
+    return Scorecard.model_validate(document)

@@ -1,0 +1,153 @@
+"""An issuer with everything real but its database, for tests of the experience tier."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from experience_apis.identity.authority import OAuthReply
+from experience_apis.identity.credentials import FailureThrottle, SecretKeeper
+from experience_apis.identity.issuer import Issuer, OAuthCall
+from experience_apis.identity.keys import KeyRing, Seal
+from experience_apis.identity.records import OAuthClient, SealedKey
+from experience_apis.identity.roles import role_book
+from experience_apis.identity.seeds import enrol
+from experience_apis.identity.tokens import TokenPress
+
+ISSUER = "http://127.0.0.1:8103"
+SECRETS = {
+    "fiona": "fiona-secret-0123456789",
+    "dan": "dan-secret-0123456789",
+    "partner-demo": "partner-secret-0123456789",
+    "tier-experience": "tier-experience-secret-01",
+    "tier-process": "tier-process-secret-0123",
+    "other-fiona": "other-tenant-secret-0123",
+}
+SEEDS: dict[str, Any] = {
+    "clients": [
+        {"client_id": "fiona", "tenant": "harbour", "roles": ["finance_lead"], "subject": "fiona.berg"},
+        {"client_id": "dan", "tenant": "harbour", "roles": ["delivery_lead"]},
+        {"client_id": "partner-demo", "tenant": "harbour", "roles": ["partner"], "plan": "partner"},
+        {
+            "client_id": "tier-experience",
+            "tenant": "harbour",
+            "roles": ["experience_tier"],
+            "plan": "internal",
+            "audiences": ["throughline-process"],
+            "grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"],
+            "acts_at": "throughline-experience",
+        },
+        {
+            "client_id": "tier-process",
+            "tenant": "harbour",
+            "roles": ["process_tier"],
+            "plan": "internal",
+            "audiences": ["throughline-system"],
+        },
+        {"client_id": "other-fiona", "tenant": "other", "roles": ["finance_lead"]},
+    ]
+}
+
+
+@dataclass
+class MemoryRegister:
+    """The issuer's memory without a database."""
+
+    clients: dict[str, OAuthClient] = field(default_factory=dict)
+    shelf: list[SealedKey] = field(default_factory=list)
+    revoked: set[str] = field(default_factory=set)
+
+    async def client(self, client_id: str) -> OAuthClient | None:
+        return self.clients.get(client_id)
+
+    async def enrol(self, clients: Sequence[OAuthClient]) -> None:
+        self.clients = {client.client_id: client for client in clients}
+
+    async def keys(self) -> Sequence[SealedKey]:
+        return tuple(self.shelf)
+
+    async def add_first_key(self, key: SealedKey) -> None:
+        if not self.shelf:
+            self.shelf.append(key)
+
+    async def succeed_with(self, key: SealedKey, *, others_retire_at: datetime) -> None:
+        del others_retire_at
+        self.shelf.append(key)
+
+    async def revoke(self, jti: str, *, tenant: str, client_id: str, expires_at: datetime) -> None:
+        del tenant, client_id, expires_at
+        self.revoked.add(jti)
+
+    async def is_revoked(self, jti: str) -> bool:
+        return jti in self.revoked
+
+
+@dataclass
+class House:
+    """The issuer and the hands to use it with."""
+
+    issuer: Issuer
+    register: MemoryRegister
+    keys: KeyRing
+    keeper: SecretKeeper
+    clock: list[float]
+
+    async def token(self, client: str, secret: str | None = None, **form: str) -> OAuthReply:
+        """Ask for a token by HTTP Basic; client credentials unless another grant is named."""
+        form.setdefault("grant_type", "client_credentials")
+        return await self.issuer.token(self.call(client, secret, list(form.items())))
+
+    async def access_token(self, client: str, **form: str) -> str:
+        """A token, for sure."""
+        reply = await self.token(client, **form)
+        assert reply.status == 200, reply.body
+        return str(reply.body["access_token"])
+
+    async def exchange(self, subject_token: str, actor: str = "tier-experience", **form: str) -> OAuthReply:
+        """Trade a caller's token for one towards the inner tier."""
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token": subject_token,
+            "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "audience": "throughline-process",
+            **form,
+        }
+        return await self.token(actor, **form)
+
+    def call(self, client: str, secret: str | None, form: list[tuple[str, str]]) -> OAuthCall:
+        """A call with HTTP Basic."""
+        shown = base64.b64encode(f"{client}:{secret or SECRETS.get(client, '')}".encode()).decode()
+        return OAuthCall(form=form, authorization=f"Basic {shown}", address="203.0.113.7")
+
+
+@pytest.fixture
+def clients_file(tmp_path: Path) -> Path:
+    seeds = {"clients": [{**seed, "secret": SECRETS[seed["client_id"]]} for seed in SEEDS["clients"]]}
+    path = tmp_path / "clients.yaml"
+    path.write_text(yaml.safe_dump(seeds), "utf-8")
+    return path
+
+
+@pytest.fixture
+async def house(clients_file: Path) -> House:
+    clock = [datetime.now(UTC).timestamp()]
+    register, keeper, book = MemoryRegister(), SecretKeeper(), role_book()
+    keys = KeyRing(register, Seal("a sealing secret"), now=lambda: datetime.fromtimestamp(clock[0], UTC))
+    await keys.open()
+    await enrol(clients_file, register=register, keeper=keeper, book=book)
+    issuer = Issuer(
+        press=TokenPress(ISSUER, lifetime=900, clock=lambda: clock[0]),
+        register=register,
+        keys=keys,
+        keeper=keeper,
+        throttle=FailureThrottle("memory://", failures_per_minute=3),
+        book=book,
+    )
+    return House(issuer=issuer, register=register, keys=keys, keeper=keeper, clock=clock)
