@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import cast
 
 _SUCCESS = b"HTTP/1.1 2"
+_GRACE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -41,8 +43,7 @@ class _Caller(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - a TCP transport
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._ask()
 
     def _ask(self) -> None:
@@ -89,5 +90,6 @@ async def measure(port: int, path: str, token: str, *, connections: int, seconds
     for _ in range(connections):
         _, caller = await loop.create_connection(lambda: _Caller(request, load, until), "127.0.0.1", port)
         callers.append(caller)
-    await asyncio.gather(*(caller.done for caller in callers))
+    async with asyncio.timeout(seconds + _GRACE_SECONDS):
+        await asyncio.gather(*(caller.done for caller in callers))
     return load

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from experience_apis.accounts import screens
 from experience_apis.accounts.models import AccountDeal, AccountDealView
-from experience_apis.desk.asking import Asking, Cursor, Limit
+from experience_apis.desk.asking import Asking, Limit, PlaceCursor
 from experience_apis.desk.models import ID_PATTERN, ShapedPage
 from experience_apis.processes.tier import Processes
 from experience_apis.wording.catalog import AskedWording
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/accounts/v1", tags=["accounts"])
 
 @router.get("/deals", operation_id="listAccountDeals", summary="Deals sold")
 async def list_deals(
-    caller: Asking, processes: Processes, words: AskedWording, cursor: Cursor = None, limit: Limit = 50
+    caller: Asking, processes: Processes, words: AskedWording, cursor: PlaceCursor = None, limit: Limit = 50
 ) -> ShapedPage[AccountDeal]:
     """Won deals and how far delivery is."""
     return screens.account_deals(

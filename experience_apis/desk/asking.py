@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Query
+from pydantic import AwareDatetime
 
 from experience_apis.processes.wire import Caller
 from shared.identity.principal import Principal
 from shared.serving.principal import current_principal
 
-Cursor = Annotated[
-    str | None,
-    Query(
-        min_length=1,
-        max_length=2000,
-        pattern=r"^[A-Za-z0-9_.:+=/-]+$",
-        description="`next_cursor` of the page before; leave it out to start.",
-    ),
-]
+_READ_ON = "`next_cursor` of the page before; leave it out to start."
+PlaceCursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$", max_length=18, description=_READ_ON)]
+IdCursor = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.:+-]+$", max_length=200, description=_READ_ON)]
+InstantCursor = Annotated[AwareDatetime | None, Query(description=_READ_ON)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Rows per page.", examples=[50])]
 AskedState = Annotated[
     Literal["open", "approved", "rejected", "expired", "withdrawn", "all"],

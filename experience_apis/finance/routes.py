@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 
 from experience_apis.desk import screens as desk
-from experience_apis.desk.asking import AskedState, Asking, Cursor, Limit, Ordering, told_state
+from experience_apis.desk.asking import (
+    AskedState,
+    Asking,
+    IdCursor,
+    InstantCursor,
+    Limit,
+    Ordering,
+    PlaceCursor,
+    told_state,
+)
 from experience_apis.desk.figures import Figures, figures
 from experience_apis.desk.models import (
     ID_PATTERN,
@@ -62,7 +71,7 @@ async def start_billing_run(
 
 @router.get("/billing-runs", operation_id="listFinanceBillingRuns", summary="Billing runs")
 async def list_billing_runs(
-    caller: Asking, processes: Processes, words: AskedWording, cursor: Cursor = None, limit: Limit = 50
+    caller: Asking, processes: Processes, words: AskedWording, cursor: InstantCursor = None, limit: Limit = 50
 ) -> ShapedPage[BillingRunCard]:
     """Newest first."""
     return screens.run_page(await processes.billing.list_runs(caller, cursor=cursor, limit=limit), words)
@@ -86,7 +95,7 @@ async def list_invoices(
     words: AskedWording,
     status: Annotated[InvoiceState | None, Query(description="Only invoices in this state.")] = None,
     contract_id: OfContract = None,
-    cursor: Cursor = None,
+    cursor: IdCursor = None,
     limit: Limit = 50,
 ) -> ShapedPage[InvoiceCard]:
     """Drafts, posted and rejected ones."""
@@ -114,7 +123,7 @@ async def list_approvals(
     words: AskedWording,
     kind: Annotated[Literal["invoice", "finance"], Query(description="Invoices, or deals.")] = "invoice",
     status: AskedState = "open",
-    cursor: Cursor = None,
+    cursor: PlaceCursor = None,
     limit: Limit = 50,
 ) -> ShapedPage[ApprovalCard]:
     """Oldest first; open invoice approvals unless asked otherwise."""
@@ -173,7 +182,7 @@ async def list_work(
     words: AskedWording,
     state: Annotated[WorkState | None, Query(description="Only entries in this state.")] = None,
     contract_id: OfContract = None,
-    cursor: Cursor = None,
+    cursor: IdCursor = None,
     limit: Limit = 50,
 ) -> ShapedPage[WorkRow]:
     """Every source entry once, with the reason why it is not billed."""

@@ -180,8 +180,6 @@ class Issuer:
             if not form.get("client_id") or not form.get("client_secret"):
                 raise _Refusal(self._authority.refusal(invalid_client("The client did not authenticate.")))
             return _Presented(form["client_id"], form["client_secret"], "client_secret_post")
-        if "client_secret" in form:
-            raise _Refusal(self._authority.refusal(invalid_request("Two kinds of client authentication at once.")))
         scheme, _, content = authorization.partition(" ")
         try:
             user, colon, password = base64.b64decode(content.strip(), validate=True).decode("utf-8").partition(":")
@@ -189,6 +187,8 @@ class Issuer:
             user, colon, password = "", "", ""
         if scheme.lower() != "basic" or not user or not colon:
             raise _Refusal(self._authority.refusal(invalid_client("The Authorization header is not HTTP Basic.")))
+        if "client_secret" in form:
+            raise _Refusal(self._authority.refusal(invalid_request("Two kinds of client authentication at once.")))
         shown = _Presented(unquote_plus(user), unquote_plus(password), "client_secret_basic")
         if form.get("client_id", shown.client_id) != shown.client_id:
             raise _Refusal(self._authority.refusal(invalid_request("client_id differs from the Authorization header.")))

@@ -62,7 +62,10 @@ class Revoked(BaseModel):
 
 
 def _form_body(description: str, required: list[str], properties: dict[str, str]) -> dict[str, Any]:
-    fields = {name: {"type": "string", "maxLength": 8192, "description": text} for name, text in properties.items()}
+    fields: dict[str, Any] = {
+        name: {"type": "string", "minLength": int(name in required), "maxLength": 8192, "description": text}
+        for name, text in properties.items()
+    }
     schema = {"type": "object", "required": required, "properties": fields}
     return {"requestBody": {"required": True, "description": description, "content": {FORM: {"schema": schema}}}}
 

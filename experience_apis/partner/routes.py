@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from experience_apis.desk.asking import Asking, Cursor, Limit
+from experience_apis.desk.asking import Asking, Limit, PlaceCursor
 from experience_apis.desk.models import ShapedPage
 from experience_apis.partner import screens
 from experience_apis.partner.models import ProjectStatus
@@ -24,7 +24,7 @@ async def list_projects(
     state: Annotated[
         Literal["provisioning", "activated"], Query(description="Being set up, or active.", examples=["activated"])
     ] = "activated",
-    cursor: Cursor = None,
+    cursor: PlaceCursor = None,
     limit: Limit = 50,
 ) -> ShapedPage[ProjectStatus]:
     """Projects of the caller's tenant; active ones unless asked otherwise."""

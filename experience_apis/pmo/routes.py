@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 
 from experience_apis.desk import screens as desk
-from experience_apis.desk.asking import AskedState, Asking, Cursor, Limit, Ordering, told_state
+from experience_apis.desk.asking import AskedState, Asking, Limit, Ordering, PlaceCursor, told_state
 from experience_apis.desk.figures import Figures, figures
 from experience_apis.desk.models import (
     ID_PATTERN,
@@ -54,7 +54,7 @@ async def read_board(
     processes: Processes,
     words: AskedWording,
     state: Annotated[DealState | None, Query(description="Only deals in this state.")] = None,
-    cursor: Cursor = None,
+    cursor: PlaceCursor = None,
     limit: Limit = 50,
 ) -> Board:
     """Every deal from won to active, a page at a time."""
@@ -86,7 +86,7 @@ async def list_approvals(
         Literal["delivery", "finance", "invoice"] | None, Query(description="Whose consent; all kinds if left out.")
     ] = None,
     status: AskedState = "open",
-    cursor: Cursor = None,
+    cursor: PlaceCursor = None,
     limit: Limit = 50,
 ) -> ShapedPage[ApprovalCard]:
     """Oldest first; open ones unless asked otherwise."""
@@ -131,7 +131,7 @@ async def list_exceptions(
     status: Annotated[
         Literal["open", "resolved", "cancelled", "all"], Query(description="Only exceptions in this state.")
     ] = "open",
-    cursor: Cursor = None,
+    cursor: PlaceCursor = None,
     limit: Limit = 50,
 ) -> ShapedPage[ExceptionCard]:
     """Oldest first; open ones unless asked otherwise."""

@@ -13,6 +13,7 @@ from fastapi import Depends, Header, Response
 
 DEFAULT = "en"
 LANGUAGES = (DEFAULT, "de")
+_READ_AT_MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def wording(language: str) -> Wording:
 def best_language(accepted: str | None) -> str:
     """The language to answer in: the best-weighted one we speak, else English."""
     wanted: list[tuple[float, int, str]] = []
-    for place, part in enumerate((accepted or "").split(",")):
+    for place, part in enumerate((accepted or "")[:_READ_AT_MOST].split(",")):
         tag, _, weight = part.strip().partition(";")
         language = tag.strip().lower().partition("-")[0]
         quality = _quality(weight)
@@ -63,7 +64,7 @@ def asked_wording(
     response: Response,
     accept_language: Annotated[
         str | None,
-        Header(max_length=200, description="Language of the texts: en (default) or de.", examples=["de"]),
+        Header(description="Language of the texts: en (default) or de; anything else is answered in English."),
     ] = None,
 ) -> Wording:
     """The wording that the request asks for; the answer says which it is."""

@@ -30,6 +30,8 @@ CREATE TABLE deals (
     is_begun          boolean NOT NULL DEFAULT false,
     is_irreversible   boolean NOT NULL DEFAULT false,
     snapshot          jsonb,
+    cancelled_by      text,
+    cancelled_because text,
     correlation_id    text,
     position          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     PRIMARY KEY (tenant, opportunity_id, revision)

@@ -87,11 +87,10 @@ class DealPlan(DealModel):
 
 
 class Check(DealModel):
-    """Outcome of a validation: all findings, or the plan; neither when a newer revision has taken over."""
+    """Outcome of a validation: all findings, or the plan."""
 
     findings: tuple[Finding, ...] = ()
     plan: DealPlan | None = None
-    is_superseded: bool = False
     region: Text | None = None
 
 
@@ -101,7 +100,13 @@ class Verdict(DealModel):
     state: ApprovalState
     said: Text = Field(default="", description="Who decided what, as a sentence.")
     is_stale: bool = Field(default=False, description="The deal's sources may have changed since it was checked.")
-    is_superseded: bool = False
+
+
+class Wish(DealModel):
+    """Whether the deal is to end without a project, and why."""
+
+    state: DealState
+    why: Text
 
 
 class DealOutcome(DealModel):
@@ -155,10 +160,3 @@ class CancelBody(DealModel):
     """Why the deal is not to be set up."""
 
     because: Text = ""
-
-
-class Cancellation(DealModel):
-    """The message that ends a waiting run."""
-
-    because: Text
-    cancelled_by: Name

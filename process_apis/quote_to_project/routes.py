@@ -89,13 +89,14 @@ async def resume_run(caller: Caller, id: RunId) -> Deal:  # noqa: A002 - the pat
 async def cancel_run(caller: Caller, id: RunId, body: CancelBody) -> Deal:  # noqa: A002 - the path parameter's public name
     """End a waiting deal; what was set up is taken out of use. Not once its contract is entered in the ERP."""
     deal = await _deal(caller.tenant, id)
-    if deal.state not in {DealState.EXCEPTION, DealState.AWAITING_APPROVAL}:
-        raise Conflict(f"The deal is {deal.state.value.replace('_', ' ')}; only a waiting deal can be cancelled.")
     async with rooms().database.transaction() as conn:
-        if await _deals.is_irreversible(conn, caller.tenant, id):
-            raise Conflict("The contract has been entered in the ERP; the deal can only go forward.")
-    wish = {"because": body.because, "cancelled_by": caller.subject}
-    await engine.notify(id, steps.SIGNAL, wish, key=f"cancel:{id}")
+        if not await _deals.cancel(conn, caller.tenant, id, who=caller.subject, because=body.because):
+            raise Conflict(
+                f"The deal is {deal.state.value.replace('_', ' ')}. Only a waiting deal can be cancelled, "
+                "and only until its contract is entered in the ERP."
+            )
+    for topic in (steps.SIGNAL, steps.DECISION):
+        await engine.notify(id, topic, {"because": "cancelled"}, key=f"cancelled:{topic}:{id}")
     return deal
 
 

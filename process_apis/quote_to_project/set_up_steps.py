@@ -20,11 +20,11 @@ _deals = Deals()
 _customer_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
-class Superseded(Conflict):
-    """A newer revision has taken over before anything was set up."""
+class Withdrawn(Conflict):
+    """The deal is to end before anything was set up."""
 
-    code = "superseded"
-    sentence = "A newer revision of the opportunity has taken over."
+    code = "deal_withdrawn"
+    sentence = "The deal was cancelled, or a newer revision has taken over."
 
 
 @engine.step("open customer", lane="erp")
@@ -34,7 +34,7 @@ async def open_customer(request: DealRequest, plan: DealPlan) -> None:
     systems = house.systems.of(request.tenant)
     async with house.database.transaction() as conn:
         if not await _deals.begin_set_up(conn, request):
-            raise Superseded
+            raise Withdrawn
     lineage = [plan.customer]
     while (parent_id := lineage[-1].parent_id) and len(lineage) < _MOST_ANCESTORS:
         if any(parent_id == each.id for each in lineage):

@@ -22,6 +22,7 @@ from process_apis.quote_to_project.models import (
     DealRequest,
     DealState,
     Verdict,
+    Wish,
 )
 from process_apis.quote_to_project.plans import deal_plan
 from process_apis.quote_to_project.rules import findings
@@ -34,6 +35,7 @@ from shared.telemetry import correlation_id
 
 PROCESS = "quote_to_project"
 SIGNAL = "signal"
+DECISION = "decision"
 _deals = Deals()
 
 
@@ -83,7 +85,8 @@ async def admit_deal(request: DealRequest) -> Admission:
             )
             await note(conn, request, "admit", told)
     for run_id in superseded:
-        await engine.notify(run_id, SIGNAL, {"because": "superseded"}, key=f"superseded:{request.run_id}")
+        for topic in (SIGNAL, DECISION):
+            await engine.notify(run_id, topic, {"because": "superseded"}, key=f"superseded:{topic}:{request.run_id}")
     return admission
 
 
@@ -92,11 +95,9 @@ async def check_deal(request: DealRequest) -> Check:
     """Read everything the rules look at and apply them: all findings, or the plan."""
     house = rooms()
     async with house.database.transaction() as conn:
-        state = await _deals.checking(conn, request)
+        await _deals.checking(conn, request)
         await house.exceptions.checking(conn, request.tenant, request.run_id)
         aliases = await house.exceptions.product_aliases(conn, request.tenant)
-    if state is DealState.SUPERSEDED:
-        return Check(is_superseded=True)
     facts = await _gathered(request, aliases)
     rules = house.tenants.of(request.tenant)
     found = findings(facts, rules.tax_id_countries)
@@ -241,7 +242,7 @@ async def request_approvals(request: DealRequest, plan: DealPlan, number: int) -
                     group_id=f"{request.run_id}:{number}",
                     subject_id=request.opportunity_id,
                     run_id=request.run_id,
-                    topic=SIGNAL,
+                    topic=DECISION,
                     title=f"{opportunity.reference} {opportunity.name}: {opportunity.amount}"[:1000],
                     requested_by=request.requested_by or opportunity.owner or "crm",
                     amount=opportunity.amount,
@@ -279,9 +280,7 @@ async def read_verdict(request: DealRequest, approval_ids: list[str], number: in
         for each in standing:
             if each.decided_by:
                 await note(conn, request, f"decided {each.kind.value} {number}", _said(each), by=each.decided_by)
-        is_superseded = await _deals.state(conn, request) is DealState.SUPERSEDED
-        is_stale = await _deals.is_stale(conn, request)
-        return Verdict(state=state, said=said[:1000], is_stale=is_stale, is_superseded=is_superseded)
+        return Verdict(state=state, said=said[:1000], is_stale=await _deals.is_stale(conn, request))
 
 
 def _verdict(standing: list[Approval]) -> ApprovalState:
@@ -296,6 +295,13 @@ def _verdict(standing: list[Approval]) -> ApprovalState:
 def _said(approval: Approval) -> str:
     comment = f": {approval.comment}" if approval.comment else "."
     return f"{approval.kind.value.capitalize()} {approval.state.value} by {approval.decided_by}{comment}"
+
+
+@engine.step("read wish")
+async def read_wish(request: DealRequest) -> Wish | None:
+    """Whether the deal is to end without a project."""
+    async with rooms().database.transaction() as conn:
+        return await _deals.wish(conn, request)
 
 
 @engine.step("stop deal")

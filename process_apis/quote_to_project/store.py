@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_apis.approvals.models import ApprovalKind
 from process_apis.exceptions.models import Finding
-from process_apis.quote_to_project.models import Admission, Deal, DealFacts, DealPlan, DealRequest, DealState
+from process_apis.quote_to_project.models import Admission, Deal, DealFacts, DealPlan, DealRequest, DealState, Wish
 from shared.canonical.money import Money
 
 _COLUMNS = """tenant, opportunity_id, revision, run_id, state, requested_by, won_at, started_at, changed_at,
@@ -38,7 +38,7 @@ _SUPERSEDE = text("""
     RETURNING run_id
 """)
 _STATE = text(f"SELECT state FROM deals WHERE {_KEY}")
-_CHECKING = text(f"UPDATE deals SET checked_at = now() WHERE {_KEY} RETURNING state")
+_CHECKING = text(f"UPDATE deals SET checked_at = now() WHERE {_KEY}")
 _DESCRIBE = text(f"""
     UPDATE deals SET reference = :reference, name = :name, customer_id = :customer_id, customer_name = :customer_name,
         contract_id = :contract_id, legal_entity_code = :legal_entity_code, region = :region, amount = :amount,
@@ -50,7 +50,7 @@ _MOVE = text(
 )
 _BEGIN = text(f"""
     UPDATE deals SET state = 'provisioning', is_begun = true, changed_at = now()
-    WHERE {_KEY} AND state <> 'superseded' RETURNING 1
+    WHERE {_KEY} AND state <> 'superseded' AND cancelled_by IS NULL RETURNING 1
 """)
 _FINDINGS = text(f"UPDATE deals SET findings = CAST(:findings AS jsonb) WHERE {_KEY}")
 _KINDS = text(f"UPDATE deals SET approval_kinds = :kinds WHERE {_KEY}")
@@ -63,7 +63,12 @@ _ACTIVATE = text(f"""
 _TOLD = text(f"SELECT told_crm FROM deals WHERE {_KEY}")
 _TELL = text(f"UPDATE deals SET told_crm = :told WHERE {_KEY}")
 _IS_STALE = text(f"SELECT coalesce(touched_at > checked_at, false) FROM deals WHERE {_KEY}")
-_IS_IRREVERSIBLE = text("SELECT is_irreversible FROM deals WHERE tenant = :tenant AND run_id = :run_id")
+_CANCEL = text("""
+    UPDATE deals SET cancelled_by = :who, cancelled_because = :because
+    WHERE tenant = :tenant AND run_id = :run_id AND state IN ('exception', 'awaiting_approval') AND NOT is_irreversible
+    RETURNING 1
+""")
+_WISH = text(f"SELECT state, cancelled_by, cancelled_because FROM deals WHERE {_KEY}")
 _TOUCH = """
     UPDATE deals SET touched_at = now()
     WHERE tenant = :tenant AND state IN ('checking', 'exception', 'awaiting_approval') AND {which}
@@ -109,9 +114,9 @@ class Deals:
         superseded = await conn.execute(_SUPERSEDE, key)
         return Admission.ADMITTED, [row.run_id for row in superseded]
 
-    async def checking(self, conn: AsyncConnection, request: DealRequest) -> DealState:
-        """The deal's sources are read from now on; the state it is in."""
-        return DealState((await conn.execute(_CHECKING, _key(request))).scalar_one())
+    async def checking(self, conn: AsyncConnection, request: DealRequest) -> None:
+        """The deal's sources are read from now on."""
+        await conn.execute(_CHECKING, _key(request))
 
     async def describe(
         self, conn: AsyncConnection, request: DealRequest, facts: DealFacts, findings: Sequence[Finding]
@@ -141,12 +146,8 @@ class Deals:
         await conn.execute(_MOVE, {**_key(request), "state": state.value})
 
     async def begin_set_up(self, conn: AsyncConnection, request: DealRequest) -> bool:
-        """From now on no newer revision takes over; False when one has. Repeat: the same answer."""
+        """From now on no newer revision takes over; False when the deal is to end. Repeat: the same answer."""
         return (await conn.execute(_BEGIN, _key(request))).first() is not None
-
-    async def state(self, conn: AsyncConnection, request: DealRequest) -> DealState:
-        """Where the deal stands."""
-        return DealState((await conn.execute(_STATE, _key(request))).scalar_one())
 
     async def keep_findings(self, conn: AsyncConnection, request: DealRequest, findings: Sequence[Finding]) -> None:
         """What stands in the way now."""
@@ -187,10 +188,20 @@ class Deals:
         """Whether a source may have changed since the deal was checked."""
         return bool((await conn.execute(_IS_STALE, _key(request))).scalar_one())
 
-    async def is_irreversible(self, conn: AsyncConnection, tenant: str, run_id: str) -> bool:
-        """Whether the deal can only go forward."""
-        found = (await conn.execute(_IS_IRREVERSIBLE, {"tenant": tenant, "run_id": run_id})).scalar_one_or_none()
-        return bool(found)
+    async def cancel(self, conn: AsyncConnection, tenant: str, run_id: str, *, who: str, because: str) -> bool:
+        """Wish the deal to end; False when it does not wait, or can only go forward. Repeat: the latest reason."""
+        facts = {"tenant": tenant, "run_id": run_id, "who": who, "because": because}
+        return (await conn.execute(_CANCEL, facts)).first() is not None
+
+    async def wish(self, conn: AsyncConnection, request: DealRequest) -> Wish | None:
+        """Whether the deal is to end: overtaken by a newer revision, or cancelled by somebody."""
+        row = (await conn.execute(_WISH, _key(request))).one()
+        if row.state == DealState.SUPERSEDED:
+            return Wish(state=DealState.SUPERSEDED, why="A newer revision of the opportunity has taken over.")
+        if row.cancelled_by is not None:
+            why = f"Cancelled by {row.cancelled_by}. {row.cancelled_because or ''}".strip()
+            return Wish(state=DealState.CANCELLED, why=why[:1000])
+        return None
 
     async def touch(
         self, conn: AsyncConnection, tenant: str, *, opportunity_id: str | None = None, customer_id: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from process_apis.approvals.models import ApprovalState
 from process_apis.durable import engine
@@ -11,7 +11,6 @@ from process_apis.exceptions.models import Finding
 from process_apis.quote_to_project import set_up_steps, steps
 from process_apis.quote_to_project.models import (
     Admission,
-    Cancellation,
     DealOutcome,
     DealPlan,
     DealRequest,
@@ -27,7 +26,6 @@ Done = TypeVar("Done")
 _FIRST_RECHECK = 900.0
 _LAST_RECHECK = 86_400.0
 _FIRST_GLANCE = 60.0
-_OVERTAKEN = "A newer revision of the opportunity has taken over."
 
 
 class DealStopped(Exception):
@@ -82,7 +80,7 @@ async def _agreed_plan(request: DealRequest) -> DealPlan:
         else:
             expired = finding("approval_expired", "approvals", "Nobody decided in time.")
             await _park(request, (expired,), plan.opportunity.region)
-            await _signal(number)
+            await _signal(request, number)
         number += 1
 
 
@@ -104,12 +102,10 @@ async def _plan_without_findings(request: DealRequest) -> DealPlan:
         except PlatformError as trouble:
             await _park(request, steps.trouble_findings("check the deal", trouble), None)
         else:
-            if check.is_superseded:
-                raise DealStopped(DealState.SUPERSEDED, _OVERTAKEN)
             if check.plan is not None:
                 return check.plan
             await _park(request, check.findings, check.region)
-        await _signal(rounds)
+        await _signal(request, rounds)
         rounds += 1
 
 
@@ -121,11 +117,10 @@ async def _verdict(request: DealRequest, plan: DealPlan, number: int) -> Verdict
     glances = 0
     while True:
         verdict = await steps.read_verdict(request, approval_ids, number)
-        if verdict.is_superseded:
-            raise DealStopped(DealState.SUPERSEDED, _OVERTAKEN)
         if verdict.state is not ApprovalState.OPEN:
             return verdict
-        _stop_if_asked(await engine.wait_for(steps.SIGNAL, seconds=min(_FIRST_GLANCE * 2**glances, _FIRST_RECHECK)))
+        await engine.wait_for(steps.DECISION, seconds=min(_FIRST_GLANCE * 2**glances, _FIRST_RECHECK))
+        await _stop_if_asked(request)
         glances = min(glances + 1, 10)
 
 
@@ -160,11 +155,11 @@ async def _insist(
     while True:
         try:
             done = await act()
-        except set_up_steps.Superseded as overtaken:
-            raise DealStopped(DealState.SUPERSEDED, _OVERTAKEN) from overtaken
+        except set_up_steps.Withdrawn:
+            await _stop_if_asked(request)
         except PlatformError as trouble:
             await _park(request, steps.trouble_findings(doing, trouble), None)
-            await _signal(rounds, may_stop=may_stop)
+            await _signal(request, rounds, may_stop=may_stop)
             rounds += 1
         else:
             if rounds:
@@ -185,15 +180,15 @@ async def _tell(request: DealRequest, status: DeliveryStatus) -> None:
         return
 
 
-async def _signal(rounds: int, *, may_stop: bool = True) -> None:
+async def _signal(request: DealRequest, rounds: int, *, may_stop: bool = True) -> None:
     """Wait until somebody changes something; after ever longer pauses look again without being asked."""
     seconds = min(_FIRST_RECHECK * 2**rounds, _LAST_RECHECK)
-    message = await engine.wait_for(steps.SIGNAL, seconds=seconds)
+    await engine.wait_for(steps.SIGNAL, seconds=seconds)
     if may_stop:
-        _stop_if_asked(message)
+        await _stop_if_asked(request)
 
 
-def _stop_if_asked(message: Any) -> None:
-    if isinstance(message, dict) and "cancelled_by" in message:
-        wish = Cancellation.model_validate(message)
-        raise DealStopped(DealState.CANCELLED, f"Cancelled by {wish.cancelled_by}. {wish.because}")
+async def _stop_if_asked(request: DealRequest) -> None:
+    wish = await steps.read_wish(request)
+    if wish is not None:
+        raise DealStopped(wish.state, wish.why)

@@ -142,14 +142,14 @@ async def replay_events(caller: Caller, body: ReplayBody) -> ReplayOutcome:
 def _refuse_odd_filters(body: ReplayBody) -> None:
     wrong: list[FieldFinding] = []
     if body.ids is None and body.types is None and body.subject is None and body.since is None:
-        wrong.append(FieldFinding("ids", "name at least one of ids, types, subject, since"))
+        wrong.append(FieldFinding("body.ids", "name at least one of ids, types, subject, since"))
     wrong += [
-        FieldFinding(f"types.{number}", "is not a type of event")
+        FieldFinding(f"body.types.{number}", "is not a type of event")
         for number, name in enumerate(body.types or ())
         if name not in EVENT_TYPES
     ]
     for name, moment in (("since", body.since), ("before", body.before)):
         if moment is not None and moment.tzinfo is None:
-            wrong.append(FieldFinding(name, "must name its time zone"))
+            wrong.append(FieldFinding(f"body.{name}", "must name its time zone"))
     if wrong:
         raise InvalidRequest(findings=wrong)

@@ -229,5 +229,8 @@ async def _keep_then_tell(kit: Kit, inner: App, send: Send) -> None:
             await kit.on_failure()
         raise
     answer = KeptAnswer(start["status"], list(start["headers"]), b"".join(chunks))
-    await kit.on_answer(answer)
+    try:
+        await kit.on_answer(answer)
+    except PlatformError as error:  # the work is done: the caller gets the answer even if it could not be kept
+        _log.warning("answer not kept", code=error.code, operation=kit.path, correlation_id=kit.correlation_id)
     await _tell(answer, send)

@@ -28,6 +28,10 @@ class IdempotencyStore(Protocol):
         """
         ...
 
+    async def renew(self, key: RequestKey, ticket: str, *, claim: timedelta) -> None:
+        """The work still goes on: the claim holds for another `claim`."""
+        ...
+
     async def complete(self, key: RequestKey, ticket: str, answer: KeptAnswer, *, keep: timedelta) -> None:
         """Keep the answer for `keep`, provided the ticket is still the valid one."""
         ...

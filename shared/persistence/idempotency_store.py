@@ -26,6 +26,10 @@ _COMPLETE: Final = text(
     "UPDATE idempotency_keys SET status = :status, headers = CAST(:headers AS jsonb), body = :body, "
     f"valid_until = now() + make_interval(secs => :seconds) WHERE {_SAME} AND ticket = :ticket"
 )
+_RENEW: Final = text(
+    "UPDATE idempotency_keys SET valid_until = now() + make_interval(secs => :seconds) "
+    f"WHERE {_SAME} AND ticket = :ticket AND status IS NULL"
+)
 _RELEASE: Final = text(f"DELETE FROM idempotency_keys WHERE {_SAME} AND ticket = :ticket AND status IS NULL")
 _FORGET: Final = text("DELETE FROM idempotency_keys WHERE valid_until < now()")
 _FORGET_EVERY: Final = 500
@@ -61,6 +65,11 @@ class PostgresIdempotencyStore:
             return Claim()
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in row.headers]
         return Claim(answer=KeptAnswer(row.status, headers, bytes(row.body)))
+
+    async def renew(self, key: RequestKey, ticket: str, *, claim: timedelta) -> None:
+        """The work still goes on: the claim holds for another `claim`."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_RENEW, {**_same(key), "ticket": ticket, "seconds": claim.total_seconds()})
 
     async def complete(self, key: RequestKey, ticket: str, answer: KeptAnswer, *, keep: timedelta) -> None:
         """Keep the answer for `keep`, provided the ticket is still the valid one."""

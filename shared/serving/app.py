@@ -11,7 +11,7 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.gateway.document import DocumentRefused, GatewayDocuments
+from shared.gateway.document import DocumentRefused, GatewayDocuments, load_documents
 from shared.gateway.gateway import Gateway
 from shared.gateway.supplies import IdempotencyStore, KeySource, Supplies
 from shared.outbound import Outbound
@@ -63,7 +63,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
     title: str,
     routers: Sequence[APIRouter],
     settings: TierSettings,
-    gateway: GatewayDocuments,
+    gateway: GatewayDocuments | None = None,
     lifespan: Lifespan | None = None,
     readiness: Sequence[Readiness] = (),
     idempotency: IdempotencyStore | None = None,
@@ -72,7 +72,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
 ) -> TierApp:
     """The tier's application.
 
-    `keys` fetches the issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `idempotency`
+    `gateway` is what the policy documents declare, by default those in `settings.gateway_dir`. `keys` fetches the issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `idempotency`
     is needed as soon as a policy document asks for idempotency keys.
     Ends the process, naming every line, when routes and policy documents do not cover each other.
     """
@@ -104,10 +104,10 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
     for router in (health_router(tier, readiness), *routers):
         app.include_router(router)
     install_problems(app)
-    app.documents = gateway
     try:
+        app.documents = declared = gateway or load_documents(settings.gateway_dir, tier)
         app.gateway = Gateway(
-            gateway,
+            declared,
             Supplies(
                 tier=tier,
                 issuer=settings.issuer_url.rstrip("/"),
@@ -115,7 +115,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
                 keys=keys or _fetched_from(issuer),
                 idempotency=idempotency,
                 counters_url=settings.counters_url,
-                plans=gateway.plans,
+                plans=declared.plans,
                 is_traced=is_traced,
                 access_line=access,
                 audit_line=audit,

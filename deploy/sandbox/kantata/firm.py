@@ -257,16 +257,17 @@ class KantataFirm:
 
     async def _booked(self, workspaces: Sequence[str]) -> set[str]:
         """The firm's entry_ids already there."""
-        if not workspaces:
-            return set()
-        rows, sides = await self._all(
-            "time_entries",
-            workspace_ids=",".join(workspaces),
-            include="external_references",
-            external_reference_service_name=FIRM_SERVICE,
-            order="created_at:asc",
-        )
-        return {ref for row in rows if (ref := self._reference(row, sides, FIRM_SERVICE))}
+        booked: set[str] = set()
+        for some in batched(workspaces, 50):
+            rows, sides = await self._all(
+                "time_entries",
+                workspace_ids=",".join(some),
+                include="external_references",
+                external_reference_service_name=FIRM_SERVICE,
+                order="created_at:asc",
+            )
+            booked |= {ref for row in rows if (ref := self._reference(row, sides, FIRM_SERVICE))}
+        return booked
 
     async def _approve(self, workspace: str, entries: Sequence[str]) -> None:
         """Submit and approve these entries of one project."""

@@ -143,7 +143,7 @@ class NetSuiteFirm:
 
     async def pay(self, record_id: str, amount: Decimal, on: date, reference: str) -> None:
         """The customer's money for one invoice, applied to it. Repeat: the same payment."""
-        invoice = await self._ask("GET", f"/record/v1/invoice/{record_id}", params={"fields": "entity,currency"})
+        invoice = await self.ask("GET", f"/record/v1/invoice/{record_id}", params={"fields": "entity,currency"})
         line = {"doc": {"id": record_id}, "apply": True, "amount": float(amount)}
         body = {
             "customer": {"id": invoice["entity"]["id"]},
@@ -209,7 +209,7 @@ class NetSuiteFirm:
     async def count(self, record: str, query: str = "") -> int:
         """How many records of a type there are, or fulfil a `q` filter."""
         params = {"limit": "1", **({"q": query} if query else {})}
-        return int((await self._ask("GET", f"/record/v1/{record}", params=params))["totalResults"])
+        return int((await self.ask("GET", f"/record/v1/{record}", params=params))["totalResults"])
 
     async def _all(self, acts: Iterable[Awaitable[None]]) -> None:
         await asyncio.gather(*acts)
@@ -217,7 +217,7 @@ class NetSuiteFirm:
     async def _query(self, text: str) -> list[dict[str, str]]:
         rows: list[dict[str, str]] = []
         while True:
-            page = await self._ask(
+            page = await self.ask(
                 "POST",
                 "/query/v1/suiteql",
                 params={"limit": str(PAGE), "offset": str(len(rows))},
@@ -229,9 +229,9 @@ class NetSuiteFirm:
                 return rows
 
     async def _put(self, record: str, key: str, body: Mapping[str, Any]) -> None:
-        await self._ask("PUT", f"/record/v1/{record}/eid:{key}", body=body)
+        await self.ask("PUT", f"/record/v1/{record}/eid:{key}", body=body)
 
-    async def _ask(
+    async def ask(
         self,
         method: str,
         path: str,
@@ -240,9 +240,10 @@ class NetSuiteFirm:
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
+        """One request to the account, signed in; `path` is below `/services/rest`. Raises FirmRefused."""
         async with self._lane:
             for attempt in range(6):
-                token = self._token or await self._sign_in()
+                token = self._token or await self.sign_in()
                 sent = {"authorization": f"Bearer {token}", "content-type": "application/json", **(headers or {})}
                 content = None if body is None else json.dumps(body)
                 answer = await self._client.request(
@@ -258,7 +259,8 @@ class NetSuiteFirm:
                     raise FirmRefused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
             raise FirmRefused(f"{method} {path}: refused again and again")
 
-    async def _sign_in(self) -> str:
+    async def sign_in(self) -> str:
+        """A fresh bearer token for our signed assertion."""
         url = f"{self._root}/auth/oauth2/v1/token"
         now = int(time.time())
         claims = {

@@ -238,4 +238,4 @@ def _sortable(value: Any) -> tuple[int, Any]:
 def _shown(value: Any) -> str:
     if isinstance(value, date):
         return f"{value.month}/{value.day}/{value.year}"
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)

@@ -10,7 +10,7 @@ from deploy.sandbox.salesforce.records import Records, Row
 from deploy.sandbox.salesforce.schema import SObject
 from deploy.sandbox.salesforce.values import Value
 
-_CENT = Decimal("0.01")
+_LEAST = Decimal("0.001")
 CONTRACT_CODES = {"Draft": "Draft", "Rejected": "Draft", "In Approval Process": "InApproval", "Activated": "Activated"}
 
 
@@ -84,9 +84,9 @@ def _line(records: Records, row: Row, given: Row) -> None:
     if quantity == 0:
         raise SalesforceError(400, "FIELD_INTEGRITY_EXCEPTION", "Quantity must be nonzero", ["Quantity"])
     if given.get("TotalPrice") is not None:
-        row["UnitPrice"] = (_number(row["TotalPrice"]) / quantity).quantize(_CENT)
+        row["UnitPrice"] = (_number(row["TotalPrice"]) / quantity).quantize(_LEAST)
     elif row["UnitPrice"] is not None:
-        row["TotalPrice"] = (_number(row["UnitPrice"]) * quantity).quantize(_CENT)
+        row["TotalPrice"] = (_number(row["UnitPrice"]) * quantity).quantize(_LEAST)
     else:
         raise missing_fields(["UnitPrice"])
 

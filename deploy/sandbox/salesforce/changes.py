@@ -14,6 +14,8 @@ from deploy.sandbox.salesforce.schema import SObject
 from deploy.sandbox.salesforce.values import to_json
 
 Payload = dict[str, Any]
+# The objects an administrator selected for change data capture; five is what an org may select without an add-on.
+CAPTURED = frozenset({"Account", "Opportunity", "OpportunityLineItem", "Contract", "Billing_Milestone__c"})
 _SYSTEM = {"Id", "IsDeleted", "SystemModstamp"}
 # Fields the org adds to every event of an object ("enriched" events), so that a reader finds the parent.
 _ENRICHED = {"OpportunityLineItem": ("OpportunityId",), "Billing_Milestone__c": ("Contract__c",)}
@@ -40,13 +42,14 @@ class ChangeFeed:
 
     hear: Callable[[Payload], None]
     gaps: bool = False
+    captured: frozenset[str] = CAPTURED
     _replay: count[int] = field(default_factory=lambda: count(1))
     _numbers: count[int] = field(default_factory=lambda: count(10_000))
     _open: list[tuple[str, Payload]] = field(default_factory=list[tuple[str, Payload]])
 
     def note(self, sobject: SObject, change: str, caller: Caller, row: Row, changed: list[str]) -> None:
         """A row was created, updated or deleted."""
-        if sobject.is_setup:
+        if sobject.name not in self.captured:
             return
         stamped = row["SystemModstamp"]
         nulled = [name for name in changed if row[name] is None] if change == "UPDATE" else []
@@ -55,7 +58,7 @@ class ChangeFeed:
             "recordIds": [row["Id"]],
             "changeType": f"GAP_{change}" if self.gaps else change,
             "changeOrigin": caller.origin,
-            "commitTimestamp": int(stamped.timestamp() * 1000) if isinstance(stamped, datetime) else 0,
+            "commitTimestamp": round(stamped.timestamp() * 1000) if isinstance(stamped, datetime) else 0,
             "commitNumber": next(self._numbers),
             "commitUser": caller.user_id,
             "nulledFields": [] if self.gaps else nulled,

@@ -56,7 +56,7 @@ def _field(listed: Field) -> Json:
         "externalId": listed.external,
         "idLookup": listed.external or kind == "id",
         "unique": listed.unique,
-        "caseSensitive": False,
+        "caseSensitive": listed.cased and listed.external,
         "autoNumber": listed.kind == "autonumber",
         "calculated": False,
         "nameField": listed.is_name,

@@ -188,6 +188,11 @@ class SalesforceFirm:
         else:
             raise ValueError(f"{kind} is not corrected in the CRM")
 
+    async def read_accounts(self) -> dict[str, str]:
+        """Record id of every account by the id the firm knows it by."""
+        soql = f"SELECT Id, {KEY} FROM Account WHERE {KEY} != null ORDER BY {KEY}"
+        return {row[KEY]: row["Id"] async for row in self._wire.query(soql)}
+
     async def read_deals(self) -> dict[str, DealRow]:
         """Every deal by the id the firm knows it by."""
         soql = f"SELECT Id, {KEY}, Delivery_Stage__c, Throughline_Project_Id__c, PSA_Project_Id__c, Delivery_Message__c"

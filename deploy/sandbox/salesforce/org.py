@@ -50,6 +50,8 @@ class Org:
             self.pages.child_page_size = int(value) if value else None
         elif name == "gap_events":
             self.feed.gaps = bool(value)
+        elif name == "captured":
+            self.feed.captured = frozenset(map(str, value))
         elif name == "whole_seconds":
             self.records.whole_seconds = bool(value)
         elif name == "calls_allowed":

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from deploy.sandbox.salesforce.errors import SalesforceError
 from deploy.sandbox.salesforce.ids import normal_id
-from deploy.sandbox.salesforce.records import Records, Row, Table
+from deploy.sandbox.salesforce.records import Records, Row, Table, comparable
 from deploy.sandbox.salesforce.schema import NUMBERS, TEXTS, Field, SObject, find_object, org_schema
 from deploy.sandbox.salesforce.soql import Comparison, Condition, Junction, Literally, Query
 from deploy.sandbox.salesforce.values import Value, sort_key
@@ -99,7 +99,7 @@ class Planner:
     def _shape(self, plan: Plan, found: Iterable[Row]) -> list[Row]:
         rows = list(found)
         for path, descending, nulls_last in reversed(plan.order):
-            values = {str(row["Id"]): _comparable(path.field, path.read(self.records, row)) for row in rows}
+            values = {str(row["Id"]): comparable(path.field, path.read(self.records, row)) for row in rows}
             rows.sort(key=lambda row, values=values: sort_key(values[str(row["Id"])]), reverse=descending)
             nulls = [row for row in rows if values[str(row["Id"])] is None]
             others = [row for row in rows if values[str(row["Id"])] is not None]
@@ -184,24 +184,24 @@ class Planner:
         path = self._path(query, sobject, comparison.path, comparison.at)
         if comparison.values[0].kind == "query" and comparison.values[0].sub:
             inner = self.plan(comparison.values[0].sub)
-            wanted = {_comparable(path.field, inner.paths[0].read(self.records, row)) for row in self.run(inner)} - {
+            wanted = {comparable(path.field, inner.paths[0].read(self.records, row)) for row in self.run(inner)} - {
                 None
             }
         else:
             for value in comparison.values:
                 if problem := _misfit(path.field, value):
                     self._refuse(query, comparison.at, problem)
-            wanted = {_comparable(path.field, _operand(path.field, value)) for value in comparison.values}
+            wanted = {comparable(path.field, _operand(path.field, value)) for value in comparison.values}
         records, sign = self.records, comparison.sign
         if sign in {"=", "IN"}:
-            return lambda row: _comparable(path.field, path.read(records, row)) in wanted
+            return lambda row: comparable(path.field, path.read(records, row)) in wanted
         if sign in {"!=", "NOT IN"}:
-            return lambda row: _comparable(path.field, path.read(records, row)) not in wanted
+            return lambda row: comparable(path.field, path.read(records, row)) not in wanted
         if sign == "LIKE":
             pattern = _pattern(str(comparison.values[0].value))
             return lambda row: bool(pattern.match(str(path.read(records, row) or "")))
         limit = next(iter(wanted))
-        return lambda row: _ordered(sign, _comparable(path.field, path.read(records, row)), limit)
+        return lambda row: _ordered(sign, comparable(path.field, path.read(records, row)), limit)
 
 
 def _ordered(sign: str, value: Value, limit: Value) -> bool:
@@ -213,11 +213,6 @@ def _ordered(sign: str, value: Value, limit: Value) -> bool:
     if sign == ">":
         return left > right
     return left <= right if sign == "<=" else left >= right
-
-
-def _comparable(listed: Field, value: Value) -> Value:
-    """Texts whatever their case, ids with their case."""
-    return value.casefold() if isinstance(value, str) and listed.kind not in {"id", "reference"} else value
 
 
 def _operand(listed: Field, literal: Literally) -> Value:

@@ -15,9 +15,9 @@ from deploy.sandbox.salesforce.values import Value
 Row = dict[str, Value]
 
 
-def index_key(value: Value) -> Value:
-    """How a value is looked up: texts whatever their case."""
-    return value.casefold() if isinstance(value, str) else value
+def comparable(listed: Field, value: Value) -> Value:
+    """How a value is looked up and compared: texts whatever their case, ids and `cased` ones with it."""
+    return value.casefold() if isinstance(value, str) and not listed.cased else value
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Table:
 
     def find(self, name: str, value: Value) -> list[str]:
         """Ids of the rows with that value in an indexed field."""
-        return list(self.indexes[name].get(index_key(value), ()))
+        return list(self.indexes[name].get(comparable(self.sobject.fields[name], value), ()))
 
 
 class Records:
@@ -154,13 +154,13 @@ class Records:
     def _index(table: Table, record_id: str, row: Row, names: Iterable[str]) -> None:
         for name in names:
             if (index := table.indexes.get(name)) is not None and (value := row.get(name)) is not None:
-                index.setdefault(index_key(value), {})[record_id] = None
+                index.setdefault(comparable(table.sobject.fields[name], value), {})[record_id] = None
 
     @staticmethod
     def _unindex(table: Table, record_id: str, before: Row) -> None:
         for name, value in before.items():
             if value is not None and (index := table.indexes.get(name)) is not None:
-                index.get(index_key(value), {}).pop(record_id, None)
+                index.get(comparable(table.sobject.fields[name], value), {}).pop(record_id, None)
 
 
 def _is_indexed(listed: Field) -> bool:

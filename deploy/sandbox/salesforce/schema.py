@@ -29,6 +29,7 @@ class Field:
     updateable: bool = True
     external: bool = False
     unique: bool = False
+    cased: bool = False
     restricted: bool = False
     is_name: bool = False
     default: str | None = None
@@ -89,6 +90,7 @@ def _field(name: str, notation: str) -> Field:
         updateable="readonly" not in options and "createonly" not in options,
         external="external" in options,
         unique="unique" in options,
+        cased="cased" in options or kind == "reference",
         restricted="restricted" in options,
         is_name="name" in options,
         default=options.get("default"),
@@ -112,12 +114,14 @@ _CURRENCY = Field("CurrencyIsoCode", "picklist", length=3, default="USD")
 
 def _system_fields(*, is_setup: bool) -> list[Field]:
     names = ["CreatedDate:datetime", "CreatedById:reference", "LastModifiedDate:datetime", "LastModifiedById:reference"]
-    system = [Field("Id", "id", length=18, createable=False, updateable=False)]
+    system = [Field("Id", "id", length=18, cased=True, createable=False, updateable=False)]
     if not is_setup:
         system.append(Field("IsDeleted", "boolean", createable=False, updateable=False))
     for name, _, kind in (entry.partition(":") for entry in [*names, "SystemModstamp:datetime"]):
         target, parent = ("User", name.removesuffix("Id")) if kind == "reference" else (None, None)
-        system.append(Field(name, kind, createable=False, updateable=False, target=target, parent=parent))
+        system.append(
+            Field(name, kind, createable=False, updateable=False, target=target, parent=parent, cased=bool(target))
+        )
     return system
 
 

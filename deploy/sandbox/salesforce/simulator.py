@@ -25,8 +25,9 @@ LOADER_CLIENT = Client("firm-loader", "sandbox-loader-secret", ADMIN_USER, users
 def simulator(*, clients: Sequence[Client] = (CONNECTOR_CLIENT, LOADER_CLIENT), **switches: Any) -> Simulator:
     """A new org with its address.
 
-    Switches: page_size, child_page_size (rows per page whatever was asked), gap_events, whole_seconds,
-    calls_allowed, session_seconds, audiences (accepted `aud` of assertions), public_keys ({client id: PEM}).
+    Switches: page_size, child_page_size (rows per page whatever was asked), gap_events, whole_seconds (stamps),
+    captured (objects whose changes are told), calls_allowed, session_seconds, audiences (accepted `aud` of
+    assertions), public_keys ({client id: PEM}).
     """
     deliveries = Deliveries("salesforce")
     org = Org(deliveries.emit)

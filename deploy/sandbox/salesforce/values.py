@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from deploy.sandbox.salesforce.errors import SalesforceError, malformed_json
@@ -57,7 +57,9 @@ def _number(field: Field, value: Any) -> Decimal:
         raise SalesforceError(
             400, "NUMBER_OUTSIDE_VALID_RANGE", f"{field.name}: value outside of valid range", [field.name]
         )
-    return round(number, field.scale) if field.kind != "percent" else number
+    if field.kind == "percent":
+        return number
+    return number.quantize(Decimal(1).scaleb(-field.scale), ROUND_HALF_UP)
 
 
 def _text(field: Field, value: Any) -> str | None:

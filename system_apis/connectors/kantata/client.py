@@ -35,6 +35,20 @@ _PEOPLE_FRESH = 60.0
 Objects = dict[str, dict[str, Any]]
 
 
+class Side(dict[str, Model]):
+    """A map that came beside the rows; an id the vendor names without bringing it is drift."""
+
+    def __init__(self, vendor: str, key: str, objects: Mapping[str, Model]) -> None:
+        super().__init__(objects)
+        self._vendor = vendor
+        self._key = key
+
+    def __missing__(self, number: str) -> Model:
+        """Raises VendorDrift naming the map."""
+        finding = FieldFinding(f"{self._key}.{number}", "is named by a row but did not come with it")
+        raise VendorDrift(f"{self._vendor} named {self._key} {number} without bringing it.", findings=[finding])
+
+
 @dataclass(slots=True)
 class Found:
     """Rows of a list in the vendor's order, the maps that came beside them, how many there are in all, and when."""
@@ -55,12 +69,12 @@ class Found:
         """The rows, read."""
         return drift(self.vendor, list[model], self.rows)
 
-    def side(self, key: str, model: type[Model]) -> dict[str, Model]:
+    def side(self, key: str, model: type[Model]) -> Side[Model]:
         """A map that came beside the rows, read."""
         objects = {number: one for number, one in self.beside.get(key, {}).items() if number.isdigit()}
-        return drift(self.vendor, dict[str, model], objects)
+        return Side(self.vendor, key, drift(self.vendor, dict[str, model], objects))
 
-    def references(self) -> dict[str, Reference]:
+    def references(self) -> Side[Reference]:
         """The external references that came beside the rows."""
         return self.side("external_references", Reference)
 

@@ -11,7 +11,7 @@ from shared.canonical.billing import BillingMark
 from shared.canonical.projects import Project, ProjectPlan
 from shared.canonical.references import Entity, Page, Written
 from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
-from shared.errors.taxonomy import NotFound
+from shared.errors.taxonomy import Misconfigured, NotFound
 from shared.outbound import Outbound, StaticHeaders
 from system_apis.connectors.kantata import mapping, payloads
 from system_apis.connectors.kantata.client import Directory, Fed, Found, KantataWire, Touched
@@ -40,19 +40,25 @@ def _batched(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
     return (items[first : first + size] for first in range(0, len(items), size))
 
 
+def _budget(binding: Binding, declared: Budget) -> Budget:
+    """The manifest's budget, unless the account's own is set."""
+    given = binding.settings.get("requests_per_minute", "")
+    if not given:
+        return declared
+    if not given.isdecimal() or int(given) == 0:
+        raise Misconfigured(f"connector {binding.system}: setting requests_per_minute: {given!r} is not a whole number")
+    return Budget(requests=int(given), per_seconds=60, at_once=declared.at_once)
+
+
 def open_connector(binding: Binding) -> KantataConnector:
     """The connector of a tenant. Raises Misconfigured naming a missing setting or secret."""
     manifest = load_manifest(Path(__file__).parent)
-    per_minute = binding.settings.get("requests_per_minute")
-    budget = manifest.budget
-    if per_minute:
-        budget = Budget(requests=int(per_minute), per_seconds=60, at_once=budget.at_once)
     outbound = Outbound(
         system=binding.system,
         base_url=binding.setting("base_url"),
         auth=StaticHeaders.bearer(binding.secret("access_token")),
         errors=manifest.errors,
-        budget=budget,
+        budget=_budget(binding, manifest.budget),
         read_body_code=_error_of,
     )
     return KantataConnector(binding, manifest, outbound)
@@ -316,7 +322,7 @@ class KantataConnector:
     ) -> dict[str, date]:
         """The day each story was completed on: its custom field, else the day its state became so."""
         days = {
-            story.id: date.fromisoformat(str(value)[:10])
+            story.id: mapping.to_day(self._binding.system, self._completed_on_field, value)
             for story in stories
             if (value := told[story.id].get(self._completed_on_field))
         }

@@ -159,6 +159,15 @@ def to_completion(
     )
 
 
+def to_day(system: str, field: str, value: Any) -> date:
+    """The day in a custom field. Raises VendorDrift naming the field."""
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError as error:
+        finding = FieldFinding(field, "is not a date")
+        raise VendorDrift(f"{system}: custom field {field!r} is not a date: {value!r}", findings=[finding]) from error
+
+
 def to_project(
     binding: Binding,
     workspace: payloads.Workspace,

@@ -1,4 +1,4 @@
-"""What changed in NetSuite since an instant, asked by SuiteQL; hints only."""
+"""What changed in NetSuite since an instant, asked by SuiteQL; hints and ids only, no record is read here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from system_apis.connectors.netsuite.client import NetSuiteClient, literal
-from system_apis.connectors.netsuite.mapping import from_moment, to_moment, to_version
+from shared.errors.taxonomy import FieldFinding, InvalidRequest
+from shared.outbound import pack_cursor, unpack_cursor
+from system_apis.connectors.netsuite.client import LARGEST_PAGE, NetSuiteClient, literal
+from system_apis.connectors.netsuite.mapping import MOMENT, from_moment, to_moment, to_version
 from system_apis.connectors.netsuite.payloads import ChangedRow
 from system_apis.ports.changes import ChangedEntity, ChangeHint
 
@@ -47,6 +49,33 @@ async def changes(client: NetSuiteClient, since: datetime | None, zone: ZoneInfo
     )
     hints = [hint for group in found for hint in group]
     return sorted(hints, key=lambda hint: (hint.occurred_at is not None and hint.occurred_at.timestamp(), hint.key))
+
+
+async def changed_page(
+    client: NetSuiteClient, kind: str, since: datetime | None, cursor: str | None, limit: int, zone: ZoneInfo
+) -> tuple[list[ChangedRow], str | None]:
+    """A page of transaction ids by (last change, id), and the cursor of the next: the place of the last row."""
+    after = since_clause("lastmodifieddate", since, zone)
+    if cursor:
+        stamp, number = _place(cursor)
+        moment = f"TO_DATE({literal(stamp)}, 'YYYY-MM-DD HH24:MI:SS')"
+        after = f"(lastmodifieddate > {moment} OR (lastmodifieddate = {moment} AND id > {number}))"
+    query = (
+        f"SELECT id, {_STAMP.format(column='lastmodifieddate')} FROM transaction "
+        f"WHERE type = {literal(kind)} AND {after} ORDER BY lastmodifieddate, id"
+    )
+    rows, has_more = await client.page(query, ChangedRow, limit=min(limit, LARGEST_PAGE))
+    return rows, pack_cursor({"at": rows[-1].modified, "id": rows[-1].id}) if has_more and rows else None
+
+
+def _place(cursor: str) -> tuple[str, int]:
+    state = unpack_cursor(cursor)
+    try:
+        stamp = datetime.strptime(str(state["at"]), MOMENT).strftime(MOMENT)  # noqa: DTZ007 - the account's wall time
+        return stamp, int(str(state["id"]))
+    except (KeyError, ValueError) as error:
+        findings = [FieldFinding("cursor", "must be the next_cursor of an earlier answer")]
+        raise InvalidRequest("The cursor is not one that this list gave out.", findings=findings) from error
 
 
 async def _transactions(client: NetSuiteClient, since: datetime | None, zone: ZoneInfo) -> list[ChangeHint]:

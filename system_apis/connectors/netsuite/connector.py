@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pydantic import ValidationError
+
 from shared.canonical.billing import BillingSchedule, ErpContract
 from shared.canonical.catalog import LegalEntity, RateCard, ServiceItem
 from shared.canonical.customers import Customer
@@ -20,22 +22,20 @@ from shared.canonical.projects import PlacedPart, Project, ProjectPlan
 from shared.canonical.references import Page, Written
 from shared.errors.taxonomy import (
     FieldFinding,
-    InvalidRequest,
     Misconfigured,
     NotFound,
     OutcomeUnknown,
+    VendorDrift,
     VendorRejected,
     VendorThrottled,
     VendorUnavailable,
 )
-from shared.outbound import pack_cursor, unpack_cursor
 from system_apis.connectors.netsuite import mapping
-from system_apis.connectors.netsuite.changes import changes, since_clause
-from system_apis.connectors.netsuite.client import LARGEST_PAGE, NetSuiteClient, literal
-from system_apis.connectors.netsuite.directory import ITEMS, SUBSIDIARIES, Directory
+from system_apis.connectors.netsuite.changes import changed_page, changes
+from system_apis.connectors.netsuite.client import NetSuiteClient, literal
+from system_apis.connectors.netsuite.directory import ITEMS, RATES, SUBSIDIARIES, Directory
 from system_apis.connectors.netsuite.mapping import external_id, to_written
 from system_apis.connectors.netsuite.payloads import (
-    ChangedRow,
     CustomerRecord,
     ExternalRow,
     InvoicePage,
@@ -53,14 +53,6 @@ from system_apis.manifest import load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint
 
-_RATES = (
-    "SELECT r.id, b.id AS card_id, b.name AS card, r.custrecord_tl_role AS role, c.symbol AS currency, "
-    "r.custrecord_tl_rate AS rate, TO_CHAR(r.custrecord_tl_from, 'YYYY-MM-DD') AS starts, "
-    "TO_CHAR(r.custrecord_tl_until, 'YYYY-MM-DD') AS ends, "
-    "TO_CHAR(r.lastmodified, 'YYYY-MM-DD HH24:MI:SS') AS modified "
-    "FROM customrecord_tl_rate r JOIN billingratecard b ON b.id = r.custrecord_tl_rate_card "
-    "JOIN currency c ON c.id = r.custrecord_tl_currency WHERE r.isinactive = 'F' ORDER BY r.id"
-)
 _MILESTONE_SCHEDULE = "4"
 Record = TypeVar("Record", bound=Payload)
 
@@ -108,16 +100,20 @@ class NetSuiteConnector:
     async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
         """Active subsidiaries that carry a code of ours."""
         rows = await self._client.rows(SUBSIDIARIES, SubsidiaryRow)
-        return tuple(mapping.to_legal_entity(self._binding, row, self._zone) for row in rows)
+        with _canonical():
+            return tuple(mapping.to_legal_entity(self._binding, row, self._zone) for row in rows)
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
         """Active service items, once per product code."""
         rows = await self._client.rows(ITEMS, ItemRow)
-        return tuple(item for row in rows for item in mapping.to_service_items(self._binding, row, self._zone))
+        with _canonical():
+            return tuple(item for row in rows for item in mapping.to_service_items(self._binding, row, self._zone))
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         """Billing rate cards with their effective-dated prices."""
-        return mapping.to_rate_cards(self._binding, await self._client.rows(_RATES, RateRow), self._zone)
+        rows = await self._client.rows(RATES, RateRow)
+        with _canonical():
+            return mapping.to_rate_cards(self._binding, rows, self._zone)
 
     # --- delivery ------------------------------------------------------------------------------------------------
     async def amend_customer(self, customer: Customer, legal_entity_code: str) -> Written:
@@ -274,7 +270,7 @@ class NetSuiteConnector:
 
     async def list_invoices(self, *, modified_since: datetime | None, cursor: str | None, limit: int) -> Page[Invoice]:
         """Invoices by change: ids by SuiteQL, then their records in one batch."""
-        rows, following = await self._changed("CustInvc", modified_since, cursor, limit)
+        rows, following = await changed_page(self._client, "CustInvc", modified_since, cursor, limit, self._zone)
         if not rows:
             return Page(items=())
         page = await self._client.batch("invoice", [row.id for row in rows], InvoicePage)
@@ -284,46 +280,32 @@ class NetSuiteConnector:
 
     async def list_payments(self, *, modified_since: datetime | None, cursor: str | None, limit: int) -> Page[Payment]:
         """Payments by change, each read with what it is applied to."""
-        rows, following = await self._changed("CustPymt", modified_since, cursor, limit)
+        rows, following = await changed_page(self._client, "CustPymt", modified_since, cursor, limit, self._zone)
         found = await asyncio.gather(
             *(self._client.find("customerPayment", row.id, PaymentRecord, expands=True) for row in rows)
         )
         records = [record for record in found if record is not None]
         documents = {line.doc.id for record in records for line in record.apply.items if line.apply}
-        invoices = await self._directory.ours("transaction", documents)
+        invoices = await self._directory.ours("transaction", documents, and_only="custbody_tl_period IS NOT NULL")
         customers = await self._directory.ours("customer", (record.customer.id for record in records))
         _, currencies = await self._directory.codes(subsidiaries=(), currencies=(r.currency.id for r in records))
-        payments = (
-            mapping.to_payment(self._binding, record, invoices=invoices, customers=customers, currencies=currencies)
-            for record in records
-        )
-        return Page(items=tuple(payments), next_cursor=following)
-
-    async def _changed(
-        self, kind: str, since: datetime | None, cursor: str | None, limit: int
-    ) -> tuple[list[ChangedRow], str | None]:
-        """A page of ids after the cursor, which is the last row's place in (last change, id)."""
-        after = since_clause("lastmodifieddate", since, self._zone)
-        if cursor:
-            stamp, number = _place(cursor)
-            moment = f"TO_DATE({literal(stamp)}, 'YYYY-MM-DD HH24:MI:SS')"
-            after = f"(lastmodifieddate > {moment} OR (lastmodifieddate = {moment} AND id > {number}))"
-        query = (
-            "SELECT id, TO_CHAR(lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS') AS modified FROM transaction "
-            f"WHERE type = {literal(kind)} AND {after} ORDER BY lastmodifieddate, id"
-        )
-        rows, has_more = await self._client.page(query, ChangedRow, limit=min(limit, LARGEST_PAGE))
-        return rows, pack_cursor({"at": rows[-1].modified, "id": rows[-1].id}) if has_more and rows else None
+        with _canonical():
+            payments = tuple(
+                mapping.to_payment(self._binding, record, invoices=invoices, customers=customers, currencies=currencies)
+                for record in records
+            )
+        return Page(items=payments, next_cursor=following)
 
     async def _invoices(self, records: Sequence[InvoiceRecord]) -> list[Invoice]:
         entities, currencies = await self._directory.codes(
             subsidiaries=(record.subsidiary.id for record in records),
             currencies=(record.currency.id for record in records),
         )
-        return [
-            mapping.to_invoice(self._binding, record, legal_entities=entities, currencies=currencies)
-            for record in records
-        ]
+        with _canonical():
+            return [
+                mapping.to_invoice(self._binding, record, legal_entities=entities, currencies=currencies)
+                for record in records
+            ]
 
     # --- common ground -------------------------------------------------------------------------------------------
     async def _parties(self, customer_id: str, project_id: str, legal_entity: str, currency: str) -> _Parties:
@@ -364,6 +346,17 @@ def _begun(what: str) -> Generator[None]:
         ) from error
 
 
+@contextmanager
+def _canonical() -> Generator[None]:
+    """What NetSuite holds may not fit our language: an unknown currency, a name of 300 letters."""
+    try:
+        yield
+    except ValidationError as error:
+        findings = [FieldFinding(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
+        listed = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
+        raise VendorDrift(f"netsuite holds what does not fit {error.title}: {listed}", findings=findings) from error
+
+
 def _currencies(customer: CustomerRecord) -> set[str]:
     listed = {line.currency.id for line in customer.currency_list.items}
     return listed | ({customer.currency.id} if customer.currency else set())
@@ -379,16 +372,6 @@ def _differences(invoice: Invoice, draft: InvoiceDraft) -> str:
         ("period", invoice.period, draft.period),
     )
     return "; ".join(f"{name} is {there}, not {ours}" for name, there, ours in pairs if there != ours)
-
-
-def _place(cursor: str) -> tuple[str, int]:
-    state = unpack_cursor(cursor)
-    try:
-        stamp = datetime.strptime(str(state["at"]), mapping.MOMENT).strftime(mapping.MOMENT)  # noqa: DTZ007 - wall time
-        return stamp, int(str(state["id"]))
-    except (KeyError, ValueError) as error:
-        findings = [FieldFinding("cursor", "must be the next_cursor of an earlier answer")]
-        raise InvalidRequest("The cursor is not one that this list gave out.", findings=findings) from error
 
 
 def _zone(binding: Binding) -> ZoneInfo:

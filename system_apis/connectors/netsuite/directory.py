@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from shared.canonical.references import Identifier
 from shared.errors.taxonomy import MappingMissing, NotFound
 from system_apis.connectors.netsuite.client import NetSuiteClient, literal
-from system_apis.connectors.netsuite.mapping import external_id
+from system_apis.connectors.netsuite.mapping import external_id, is_ours
 from system_apis.connectors.netsuite.payloads import (
     CurrencyRow,
     ExternalRow,
@@ -36,6 +36,15 @@ ITEMS = (
     "TO_CHAR(i.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS') AS modified "
     "FROM item i LEFT JOIN account a ON a.id = i.incomeaccount "
     "WHERE i.itemtype = 'Service' AND i.isinactive = 'F' ORDER BY i.id"
+)
+
+RATES = (
+    "SELECT r.id, b.id AS card_id, b.name AS card, r.custrecord_tl_role AS role, c.symbol AS currency, "
+    "r.custrecord_tl_rate AS rate, TO_CHAR(r.custrecord_tl_from, 'YYYY-MM-DD') AS starts, "
+    "TO_CHAR(r.custrecord_tl_until, 'YYYY-MM-DD') AS ends, "
+    "TO_CHAR(r.lastmodified, 'YYYY-MM-DD HH24:MI:SS') AS modified "
+    "FROM customrecord_tl_rate r JOIN billingratecard b ON b.id = r.custrecord_tl_rate_card "
+    "JOIN currency c ON c.id = r.custrecord_tl_currency WHERE r.isinactive = 'F' ORDER BY r.id"
 )
 
 
@@ -145,13 +154,14 @@ class Directory:
             self._internal.clear()
         self._internal[record, identifier] = number
 
-    async def ours(self, table: str, numbers: Iterable[str]) -> dict[str, str]:
-        """Internal id → our id, of those that carry one."""
+    async def ours(self, table: str, numbers: Iterable[str], *, and_only: str = "") -> dict[str, str]:
+        """Internal id → our id, of those that carry one (and fulfil a further condition)."""
         wanted = sorted(set(numbers), key=int)
         if not wanted:
             return {}
         listed = ", ".join(literal(number) for number in wanted)
+        further = f" AND {and_only}" if and_only else ""
         rows = await self._client.rows(
-            f"SELECT id, externalid FROM {table} WHERE id IN ({listed}) ORDER BY id", ExternalRow
+            f"SELECT id, externalid FROM {table} WHERE id IN ({listed}){further} ORDER BY id", ExternalRow
         )
-        return {row.id: row.externalid for row in rows if row.externalid}
+        return {row.id: row.externalid for row in rows if row.externalid and is_ours(row.externalid)}

@@ -48,6 +48,11 @@ def external_id(identifier: str) -> str:
     return identifier
 
 
+def is_ours(external: str) -> bool:
+    """Whether an external id can be one that we gave."""
+    return _EXTERNAL.fullmatch(external) is not None and external[0] not in "_-"
+
+
 def to_version(moment: str, *content: object) -> str:
     """A version marker: NetSuite counts none, so the second of the change and a digest of what matters."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in content).encode()).hexdigest()[:8]
@@ -331,9 +336,10 @@ def to_invoice(
         )
     moment = record.last_modified_date
     version = to_version(moment.isoformat(), gross, tax, paid, state)
+    by_us = record.external_id if record.custbody_tl_period and is_ours(record.external_id or "-") else None
     return Invoice(
         tenant=binding.tenant,
-        id=record.external_id or binding.identify("invoice", record.id),
+        id=by_us or binding.identify("invoice", record.id),
         source=binding.source(record.id, version, moment),
         number=record.tran_id,
         period=record.custbody_tl_period,

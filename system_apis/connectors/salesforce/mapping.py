@@ -65,18 +65,21 @@ def customer_stamp(payload: AccountPayload) -> datetime:
 def mapped(binding: Binding, ref: str, make: Callable[[Mapped, Binding], Model], payload: Mapped) -> Model:
     """The canonical model of a payload; a value the canonical model refuses is VendorDrift naming row and field."""
     try:
-        return make(payload, binding)
+        model = make(payload, binding)
     except ValidationError as error:
         listed = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-        findings = [FieldFinding(field, reason) for field, reason in listed]
-        told = "; ".join(f"{field or 'value'}: {reason}" for field, reason in listed)
-        raise VendorDrift(f"{binding.system} row {ref} cannot be read: {told}", findings=findings) from error
+    except ValueError as error:  # a word that is none of an enumeration's
+        listed = [("", str(error))]
+    else:
+        return model
+    findings = [FieldFinding(field or "(value)", reason) for field, reason in listed]
+    told = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
+    raise VendorDrift(f"{binding.system} row {ref} cannot be read: {told}", findings=findings)
 
 
 def _money(amount: Decimal, currency: str) -> Money:
     """The amount in the currency's own digits; an amount with more digits than the currency knows is refused."""
-    exact = Money.of(amount, currency)
-    return exact if exact.amount == amount else Money(amount=amount, currency=currency)
+    return Money.of(Money(amount=amount, currency=currency).amount, currency)
 
 
 def _line(payload: LinePayload, opportunity: OpportunityPayload) -> OpportunityLine:

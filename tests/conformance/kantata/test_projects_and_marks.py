@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
+from deploy.sandbox.kit.faults import FaultKind
 from shared.canonical.billing import BillingMark
-from shared.errors.taxonomy import Misconfigured, NotFound, VendorRejected
+from shared.errors.taxonomy import Misconfigured, NotFound, OutcomeUnknown, VendorRejected
 from system_apis.connectors.kantata.connector import open_connector
 from system_apis.ports.binding import Binding
 from tests.conformance.kantata.account import plan
@@ -29,6 +30,31 @@ async def test_a_project_stands_with_its_parts_and_amounts(kantata: Kantata) -> 
         made.milestones[0].ref: 10_000,
         made.milestones[1].ref: 20_000,
     }
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CUT_AFTER, FaultKind.CUT_BEFORE])
+@pytest.mark.parametrize("call", range(4), ids=["workspace", "workstreams", "milestones", "amounts"])
+async def test_a_project_is_whole_and_single_wherever_its_making_was_cut(
+    kantata: Kantata, call: int, kind: FaultKind
+) -> None:
+    fault = kantata.sandbox.fault(kind, r"^POST /api/v1/", skip=call)
+    with pytest.raises(OutcomeUnknown):
+        await kantata.connector.create_project(plan())
+    assert kantata.sandbox.has_struck(fault)
+    made = await kantata.connector.create_project(plan())
+    assert (len(made.workstreams), len(made.milestones)) == (2, 2)
+    counts = {name: len(await kantata.account.rows(name)) for name in ("workspaces", "stories", "billing_milestones")}
+    assert counts == {"workspaces": 1, "stories": 4, "billing_milestones": 2}
+
+
+async def test_a_project_cut_at_every_call_in_turn_is_made_once(kantata: Kantata) -> None:
+    for _ in range(4):
+        kantata.sandbox.fault(FaultKind.CUT_AFTER, r"^POST /api/v1/")
+        with pytest.raises(OutcomeUnknown):
+            await kantata.connector.create_project(plan())
+        kantata.sandbox.heal()
+    await kantata.connector.create_project(plan())
+    assert len(await kantata.account.rows("external_references")) == 1 + 4 + 2
 
 
 async def test_amounts_in_yen_have_no_cents(kantata: Kantata) -> None:
@@ -127,3 +153,9 @@ async def test_work_of_an_unknown_project_cannot_be_marked(kantata: Kantata) -> 
 def test_a_connection_without_a_token_is_misconfigured() -> None:
     with pytest.raises(Misconfigured, match="access_token"):
         open_connector(Binding("harbour", "kantata", {"base_url": "http://127.0.0.1:1"}))
+
+
+def test_a_budget_that_is_no_number_is_misconfigured() -> None:
+    settings = {"base_url": "http://127.0.0.1:1", "requests_per_minute": "many"}
+    with pytest.raises(Misconfigured, match="requests_per_minute"):
+        open_connector(Binding("harbour", "kantata", settings, {"access_token": "x"}))

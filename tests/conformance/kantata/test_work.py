@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from deploy.sandbox.kit.faults import FaultKind
 from shared.canonical.time import TimeEntry
-from shared.errors.taxonomy import InvalidRequest, ScopeMissing
+from shared.errors.taxonomy import InvalidRequest, ScopeMissing, VendorDrift
 from system_apis.connectors.kantata.connector import open_connector
 from tests.conformance.kantata.account import binding, plan
 from tests.conformance.kantata.conftest import Kantata
@@ -218,6 +219,24 @@ async def test_a_late_acceptance_is_told_even_if_it_does_not_touch_the_story(kan
     await _note(kantata, story, fields, Acceptance="Accepted")
     page = await kantata.connector.list_milestones(modified_since=since, cursor=None, limit=100)
     assert [(one.source.ref, one.is_approved) for one in page.items] == [(story, True)]
+
+
+async def test_a_day_that_is_none_is_drift_that_names_the_field(kantata: Kantata) -> None:
+    project = await kantata.connector.create_project(plan())
+    field = await kantata.account.make("custom_fields", "custom_field", {"name": "Completed on"})
+    await _note(kantata, project.milestones[0].ref, {"Completed on": field}, Completed_on="end of May")
+    await kantata.account.put(f"stories/{project.milestones[0].ref}", "story", {"state": "completed"})
+    with pytest.raises(VendorDrift, match="Completed on"):
+        await read_whole(kantata.connector.list_milestones)
+
+
+async def test_a_role_named_but_not_brought_is_drift(kantata: Kantata) -> None:
+    project = await kantata.connector.create_project(plan())
+    role = await kantata.account.make("roles", "role", {"name": "Engineer"})
+    await kantata.account.entries(project.source.ref, role_id=role)
+    kantata.sandbox.fault(FaultKind.MISSING_FIELD, "GET /api/v1/time_entries", times=None, field="roles")
+    with pytest.raises(VendorDrift, match="roles"):
+        await read_whole(kantata.connector.list_time_entries)
 
 
 async def test_changes_of_work_are_hinted_since_the_instant(kantata: Kantata) -> None:

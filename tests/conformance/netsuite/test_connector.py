@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from shared.errors.taxonomy import (
     NotFound,
     OutcomeUnknown,
     PeriodClosed,
+    VendorDrift,
     VendorRejected,
 )
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
@@ -102,7 +104,7 @@ async def test_a_second_legal_entity_is_related_to_the_customer(
 async def test_an_invoice_that_comes_out_otherwise_is_deleted_and_refused(
     firm: NetSuiteFirm, delivered: NetSuiteConnector
 ) -> None:
-    await firm._put("currency", "EUR", {"name": "Euro", "symbol": "EUR", "currencyPrecision": 0})
+    await firm.ask("PUT", "/record/v1/currency/eid:EUR", body={"name": "Euro", "symbol": "EUR", "currencyPrecision": 0})
     with pytest.raises(VendorRejected, match=r"net is 361 EUR|net is 362\.00 EUR"):
         await delivered.create_invoice(draft())
     assert await firm.count("invoice") == 0
@@ -143,7 +145,8 @@ async def test_payments_come_with_the_invoices_they_settle(firm: NetSuiteFirm, d
     assert len(payments) == 1
     assert (payments[0].customer_id, payments[0].received_on) == ("cus_acme", date(2026, 11, 20))
     applied = payments[0].applications[0]
-    assert (applied.invoice_id, applied.invoice_ref, applied.amount) == ("inv_acme", row.record_id, Money.of("100.05", "EUR"))  # fmt: skip
+    assert (applied.invoice_id, applied.invoice_ref) == ("inv_acme", row.record_id)
+    assert applied.amount == Money.of("100.05", "EUR")
     found = await delivered.find_invoice("inv_acme")
     assert found is not None
     assert found.paid == Money.of("100.05", "EUR")
@@ -187,14 +190,14 @@ async def test_a_schedule_keeps_what_was_reached_and_drops_what_was_withdrawn(
 ) -> None:
     first = await delivered.amend_billing_schedule(schedule(3))
     reached = {"milestone": {"items": [{"milestoneId": 1, "milestoneCompleted": True}]}}
-    await firm._ask("PATCH", f"/record/v1/billingSchedule/{first.source.ref}", body=reached)
+    await firm.ask("PATCH", f"/record/v1/billingSchedule/{first.source.ref}", body=reached)
     assert not (await delivered.amend_billing_schedule(schedule(3))).was_created
     path = f"/record/v1/billingSchedule/{first.source.ref}"
-    held = await firm._ask("GET", path, params={"expandSubResources": "true"})
+    held = await firm.ask("GET", path, params={"expandSubResources": "true"})
     assert [line.get("milestoneCompleted") for line in held["milestone"]["items"]] == [True, None, None]
     assert [line["milestoneAmount"] for line in held["milestone"]["items"]] == [5000.05] * 3
     await delivered.amend_billing_schedule(schedule(1))
-    held = await firm._ask("GET", path, params={"expandSubResources": "true"})
+    held = await firm.ask("GET", path, params={"expandSubResources": "true"})
     assert len(held["milestone"]["items"]) == 1
 
 
@@ -227,3 +230,42 @@ def test_a_missing_or_unusable_key_is_named() -> None:
         open_connector(Binding("harbour", "netsuite", settings, {"private_key": "not a key"}))
     with pytest.raises(Misconfigured, match="client_id"):
         open_connector(Binding("harbour", "netsuite", {"base_url": "http://127.0.0.1:1"}, {"private_key": "x"}))
+
+
+async def test_what_others_wrote_is_read_but_never_taken_for_ours(
+    firm: NetSuiteFirm, delivered: NetSuiteConnector
+) -> None:
+    body = {
+        "entity": {"externalId": "cus_acme"},
+        "tranDate": "2026-10-01",
+        "item": {"items": [{"item": {"externalId": "item-SVC-IMPL"}, "amount": 12.5}]},
+    }
+    await firm.ask("PUT", "/record/v1/invoice/eid:inv_acme", body=body)
+    found = (await delivered.list_invoices(modified_since=None, cursor=None, limit=10)).items
+    assert [(invoice.gross, invoice.period) for invoice in found] == [(Money.of("12.50", "EUR"), None)]
+    assert found[0].id != "inv_acme"
+    with pytest.raises(VendorRejected, match="holds another invoice"):
+        await delivered.create_invoice(draft())
+
+
+async def test_what_does_not_fit_our_language_is_drift_with_its_field(
+    firm: NetSuiteFirm, connector: NetSuiteConnector
+) -> None:
+    await firm.ask("PATCH", "/record/v1/subsidiary/eid:HC-DE", body={"country": {"id": "Germany"}})
+    with pytest.raises(VendorDrift, match="country"):
+        await connector.list_legal_entities()
+
+
+async def test_many_writers_of_one_invoice_post_it_once(firm: NetSuiteFirm, delivered: NetSuiteConnector) -> None:
+    posted = await asyncio.gather(*(delivered.create_invoice(draft()) for _ in range(6)))
+    assert len({invoice.source.ref for invoice in posted}) == 1
+    assert await firm.count("invoice") == 1
+
+
+async def test_the_budget_keeps_us_below_the_limit_of_requests_at_once(
+    netsuite: Sandbox, delivered: NetSuiteConnector
+) -> None:
+    assert netsuite.simulator.configure
+    netsuite.simulator.configure({"at_once": 5, "delay": 0.02})
+    await asyncio.gather(*(delivered.create_invoice(draft(f"inv_{number}")) for number in range(12)))
+    assert netsuite.simulator.counts()["invoice"] == 12

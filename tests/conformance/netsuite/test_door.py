@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from deploy.sandbox.kit.faults import FaultKind
 from deploy.sandbox.netsuite.tokens import ASSERTION_TYPE, MachineCredentials
 from tests.conformance.served import Sandbox
 
@@ -107,7 +108,7 @@ async def test_a_call_without_a_living_token_is_an_invalid_login(
     bearer = {"authorization": f"Bearer {opened.json()['access_token']}"}
     url = f"{netsuite.base_url}/services/rest/record/v1/term"
     assert (await http.get(url, headers=bearer)).status_code == 200
-    netsuite.simulator.wire._expire()
+    netsuite.fault(FaultKind.SESSION_EXPIRED, "term")
     for headers in (bearer, {}, {"authorization": "Bearer made-up"}):
         answer = await http.get(url, headers=headers)
         assert answer.status_code == 401

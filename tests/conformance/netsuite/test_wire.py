@@ -38,7 +38,7 @@ class Wire:
 
 @pytest.fixture
 async def wire(netsuite: Sandbox, firm: NetSuiteFirm, http: httpx.AsyncClient) -> Wire:
-    wire = Wire(netsuite, http, firm._token)
+    wire = Wire(netsuite, http, await firm.sign_in())
     customer = {"companyName": "Acme", "subsidiary": {"externalId": "HC-DE"}, "currency": {"externalId": "EUR"}}
     assert (await wire("PUT", "/record/v1/customer/eid:acme", customer)).status_code == 204
     return wire
@@ -118,7 +118,13 @@ async def test_suiteql_answers_texts_lower_case_and_without_nulls(wire: Wire) ->
         "WHERE t.type = 'CustInvc' AND (t.foreigntotal > 200 OR t.memo IS NOT NULL) "
         "AND t.trandate BETWEEN TO_DATE('2026-10-01','YYYY-MM-DD') AND TO_DATE('2026-10-31','YYYY-MM-DD')"
     )
-    row = {"links": [], "foreigntotal": "238.6", "who": "Acme", "symbol": "EUR", "trandate": "10/28/2026"}
+    row: dict[str, Any] = {
+        "links": [],
+        "foreigntotal": "238.6",
+        "who": "Acme",
+        "symbol": "EUR",
+        "trandate": "10/28/2026",
+    }
     answer = (await wire.sql(query)).json()
     assert [{name: value for name, value in item.items() if name != "id"} for item in answer["items"]] == [row]
     for wrong in ("SELECT nothing FROM invoice", "SELECT colour FROM customer", "SELEC id FROM customer", "SELECT id"):

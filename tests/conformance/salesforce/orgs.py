@@ -1,4 +1,4 @@
-"""Small orgs for tests, made over the vendor's wire."""
+"""Small orgs for tests, made over the vendor's wire, and how the connector is bound to them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import httpx
 
 from deploy.sandbox.salesforce.firm import SalesforceFirm
 from deploy.sandbox.salesforce.session import SalesforceSession, loader_session
+from deploy.sandbox.salesforce.simulator import CONNECTOR_CLIENT
+from system_apis.ports.binding import Binding
+from tests.conformance.conformance_suite import WEBHOOK_SECRET
 
 Tables = Mapping[str, Sequence[Mapping[str, str]]]
 
@@ -115,3 +118,25 @@ async def ask(base_url: str, soql: str) -> list[dict[str, Any]]:
     """All rows of a query, asked by the administrator."""
     async with admin_wire(base_url) as session:
         return [row async for row in session.query(soql)]
+
+
+def binding_for(base_url: str, **settings: str) -> Binding:
+    return Binding(
+        tenant="harbour",
+        system="salesforce",
+        settings={"base_url": base_url, "client_id": CONNECTOR_CLIENT.client_id, **settings},
+        secrets={"client_secret": CONNECTOR_CLIENT.secret, "webhook_secret": WEBHOOK_SECRET},
+    )
+
+
+async def read_on(read: Any, limit: int = 6) -> list[Any]:
+    """A list of the port, page by page."""
+    found: list[Any] = []
+    cursor: str | None = None
+    while True:
+        page = await read(modified_since=None, cursor=cursor, limit=limit)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import system_apis.connectors.salesforce as package
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.salesforce import simulator
 from deploy.sandbox.salesforce.session import API
-from deploy.sandbox.salesforce.simulator import CONNECTOR_CLIENT
 from shared.canonical.money import Money
 from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from system_apis.connectors.salesforce.connector import SalesforceConnector, open_connector
@@ -18,14 +16,13 @@ from system_apis.connectors.salesforce.webhooks import open_intake
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookIntake
 from tests.conformance.conformance_suite import (
-    WEBHOOK_SECRET,
     Bench,
     ConformanceSuite,
     Drift,
     PagedRead,
     Write,
 )
-from tests.conformance.salesforce.orgs import admin_wire, ask, firm_wire, tables
+from tests.conformance.salesforce.orgs import admin_wire, ask, binding_for, firm_wire, read_on, tables
 from tests.conformance.served import Sandbox
 
 QUERY = r"GET /services/data/v60.0/query"
@@ -36,15 +33,6 @@ STATUS = InvoiceStatus(
     gross=Money.of("119.00", "EUR"),
     paid=Money.zero("EUR"),
 )
-
-
-def binding_for(base_url: str, **settings: str) -> Binding:
-    return Binding(
-        tenant="harbour",
-        system="salesforce",
-        settings={"base_url": base_url, "client_id": CONNECTOR_CLIENT.client_id, **settings},
-        secrets={"client_secret": CONNECTOR_CLIENT.secret, "webhook_secret": WEBHOOK_SECRET},
-    )
 
 
 class TestSalesforce(ConformanceSuite):
@@ -145,16 +133,3 @@ class TestSalesforce(ConformanceSuite):
 
     def intake(self, binding: Binding) -> WebhookIntake:
         return open_intake(binding)
-
-
-async def read_on(read: Any, limit: int = 6) -> list[Any]:
-    """A list of the port, page by page."""
-    found: list[Any] = []
-    cursor: str | None = None
-    while True:
-        page = await read(modified_since=None, cursor=cursor, limit=limit)
-        assert len(page.items) <= limit
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found

@@ -29,13 +29,14 @@ from shared.errors.taxonomy import (
     VendorThrottled,
 )
 from system_apis.connectors.salesforce.connector import open_connector
+from system_apis.connectors.salesforce.mapping import mapped, to_opportunity
+from system_apis.connectors.salesforce.payloads import OpportunityPayload, columns
 from system_apis.connectors.salesforce.webhooks import open_intake
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookDelivery
 from tests.conformance.conformance_suite import WEBHOOK_SECRET
 from tests.conformance.salesforce.conftest import Org
-from tests.conformance.salesforce.orgs import ask, firm_wire, tables
-from tests.conformance.salesforce.test_conformance import binding_for, read_on
+from tests.conformance.salesforce.orgs import ask, binding_for, firm_wire, read_on, tables
 from tests.conformance.served import Mailbox
 
 QUERY = "GET .*/query"
@@ -153,12 +154,31 @@ async def test_deals_without_customer_or_amount_are_not_deals_yet(org: Org) -> N
 
 
 async def test_a_sum_with_more_digits_than_its_currency_is_drift_and_not_rounded(org: Org) -> None:
-    await patch(org, "Contract", await one_id(org, "Contract"), Cap_Amount__c=5000.255)
-    contract = await org.connector.find_contract(org.deal)
-    assert contract  # the org itself keeps two digits
-    await patch(org, "Contract", await one_id(org, "Contract"), CurrencyIsoCode="JPY")
-    with pytest.raises(VendorDrift, match="more digits than JPY"):
+    contract_id = await one_id(org, "Contract")
+    await patch(org, "Contract", contract_id, Cap_Amount__c=5000.255)
+    with pytest.raises(VendorDrift, match="more digits than EUR"):
         await org.connector.find_contract(org.deal)
+    await patch(org, "Contract", contract_id, Cap_Amount__c=5000, CurrencyIsoCode="XYZ")
+    with pytest.raises(VendorDrift, match="XYZ"):
+        await org.connector.find_contract(org.deal)
+
+
+def test_a_billing_model_we_do_not_know_is_drift_that_names_the_row() -> None:
+    line = {"Id": "00k1", "SystemModstamp": "2026-03-01T10:11:12.000+0000", "Reference__c": None, "Name": "Work"}
+    line |= {"ProductCode": "GTXPro", "Workstream__c": "WS1", "TotalPrice": 5, "ServiceDate": None}
+    deal = dict.fromkeys(
+        name.strip() for name in columns(OpportunityPayload).split("(")[0].split(",") if "." not in name
+    )
+    deal |= {"Id": "006A", "SystemModstamp": line["SystemModstamp"], "Name": "Deal", "AccountId": "001A", "Amount": 5}
+    deal |= {"CurrencyIsoCode": "EUR", "IsClosed": True, "IsWon": True, "CloseDate": "2026-03-01", "Owner": None}
+    for model, outcome in (("fixed_fee", True), ("barter", False)):
+        lines = {"records": [line | {"Billing_Model__c": model}]}
+        payload = OpportunityPayload.model_validate(deal | {"OpportunityLineItems": lines})
+        if outcome:
+            assert mapped(binding_for("http://unused"), "006A", to_opportunity, payload).lines[0].start_on.year == 2026
+        else:
+            with pytest.raises(VendorDrift, match=r"006A.*barter"):
+                mapped(binding_for("http://unused"), "006A", to_opportunity, payload)
 
 
 async def test_delivery_is_written_once_and_not_again_when_it_stands_so(org: Org) -> None:
@@ -280,6 +300,21 @@ def test_our_own_writes_gaps_without_a_parent_and_strangers_are_no_hints() -> No
     assert not intake.read(delivery(header("OpportunityLineItem", "00k1")))
     assert not intake.read(delivery(header("Opportunity", "006***")))
     assert not intake.read(delivery(header("Task", "00T1")))
+
+
+async def test_gap_events_carry_no_fields_and_still_hint_at_the_record(org: Org, mail: Mailbox) -> None:
+    box, configure = org.sandbox.simulator.deliveries, org.sandbox.simulator.configure
+    assert box
+    assert configure
+    configure({"gap_events": True})
+    box.subscription = Subscription(url=mail.url, secret=WEBHOOK_SECRET)
+    await patch(org, "Opportunity", org.deal, NextStep="Call")
+    arrived = await mail.first()
+    assert b"GAP_UPDATE" in arrived.body
+    assert b"NextStep" not in arrived.body
+    [hint] = open_intake(binding_for("http://unused")).read(arrived)
+    polled = await org.connector.list_changes(None)
+    assert hint in polled
 
 
 async def test_the_connectors_own_write_is_told_by_the_vendor_and_ignored_by_the_intake(

@@ -34,48 +34,46 @@ async def three(org: Org) -> Org:
     return org
 
 
-@pytest.mark.parametrize(
-    ("where", "expected"),
-    [
-        ("Name = 'alpha'", ["Alpha"]),
-        ("BillingCity = null", ["Beta"]),
-        ("BillingCity != 'Kiel' ORDER BY Name", ["Beta", "O'Gamma"]),
-        ("NumberOfEmployees >= 5 AND NumberOfEmployees < 50", ["Alpha"]),
-        ("NOT (NumberOfEmployees > 0)", ["O'Gamma"]),
-        ("Name LIKE '%eta'", ["Beta"]),
-        ("Name = 'O\\'Gamma'", ["O'Gamma"]),
-        ("Reference__c IN ('Alpha', 'Beta') ORDER BY Name DESC", ["Beta", "Alpha"]),
-        ("Reference__c NOT IN ('Alpha') ORDER BY BillingCity NULLS LAST", ["O'Gamma", "Beta"]),
-        ("(Name = 'Alpha' OR Name = 'Beta') AND BillingCity != null", ["Alpha"]),
-        ("Name != 'x' ORDER BY NumberOfEmployees LIMIT 2 OFFSET 1", ["Alpha", "Beta"]),
-        ("CreatedDate > 2020-01-01T00:00:00Z AND Name < 'b'", ["Alpha"]),
-        ("Owner.Username LIKE 'admin@%' AND Name > 'n'", ["O'Gamma"]),
-    ],
-)
-async def test_conditions_and_orders_mean_what_they_mean_in_soql(three: Org, where: str, expected: list[str]) -> None:
-    where = where.replace(" ORDER", ") ORDER", 1) if " ORDER" in where else where + ")"
-    assert await names(three, f"Reference__c != 'A0000' AND ({where}") == expected
+CONDITIONS = [
+    ("Name = 'alpha'", ["Alpha"]),
+    ("BillingCity = null", ["Beta"]),
+    ("BillingCity != 'Kiel' ORDER BY Name", ["Beta", "O'Gamma"]),
+    ("NumberOfEmployees >= 5 AND NumberOfEmployees < 50", ["Alpha"]),
+    ("NOT (NumberOfEmployees > 0)", ["O'Gamma"]),
+    ("Name LIKE '%eta'", ["Beta"]),
+    ("Name = 'O\\'Gamma'", ["O'Gamma"]),
+    ("Reference__c IN ('Alpha', 'Beta') ORDER BY Name DESC", ["Beta", "Alpha"]),
+    ("Reference__c NOT IN ('Alpha') ORDER BY BillingCity NULLS LAST", ["O'Gamma", "Beta"]),
+    ("(Name = 'Alpha' OR Name = 'Beta') AND BillingCity != null", ["Alpha"]),
+    ("Name != 'x' ORDER BY NumberOfEmployees LIMIT 2 OFFSET 1", ["Alpha", "Beta"]),
+    ("CreatedDate > 2020-01-01T00:00:00Z AND Name < 'b'", ["Alpha"]),
+    ("Owner.Username LIKE 'admin@%' AND Name > 'n'", ["O'Gamma"]),
+]
 
 
-@pytest.mark.parametrize(
-    ("soql", "code"),
-    [
-        ("SELECT Id FROM", "MALFORMED_QUERY"),
-        ("SELECT Id FROM Account WHERE Name = 'x' AND Name = 'y' OR Name = 'z'", "MALFORMED_QUERY"),
-        ('SELECT Id FROM Account WHERE Name = "x"', "MALFORMED_QUERY"),
-        ("SELECT Id FROM Account WHERE " + "NOT " * 100 + "Name = 'x'", "MALFORMED_QUERY"),
-        ("SELECT Id FROM Nonsense", "INVALID_TYPE"),
-        ("SELECT Id FROM Account WHERE CreatedDate = '2020-01-01'", "INVALID_FIELD"),
-        ("SELECT Nonsense.Id FROM Account", "INVALID_FIELD"),
-        ("SELECT Id, (SELECT Id FROM Nonsense) FROM Account", "INVALID_FIELD"),
-        ("SELECT Id FROM Account WHERE Id = 'bogus'", "INVALID_QUERY_FILTER_OPERATOR"),
-    ],
-)
-async def test_queries_that_cannot_be_answered_are_refused_with_the_vendors_code(
-    org: Org, soql: str, code: str
-) -> None:
-    with pytest.raises(WireRefused, match=code):
-        await ask(org, soql)
+async def test_conditions_and_orders_mean_what_they_mean_in_soql(three: Org) -> None:
+    for condition, expected in CONDITIONS:
+        where = condition.replace(" ORDER", ") ORDER", 1) if " ORDER" in condition else condition + ")"
+        assert await names(three, f"Reference__c != 'A0000' AND ({where}") == expected, condition
+
+
+UNANSWERABLE = [
+    ("SELECT Id FROM", "MALFORMED_QUERY"),
+    ("SELECT Id FROM Account WHERE Name = 'x' AND Name = 'y' OR Name = 'z'", "MALFORMED_QUERY"),
+    ('SELECT Id FROM Account WHERE Name = "x"', "MALFORMED_QUERY"),
+    ("SELECT Id FROM Account WHERE " + "NOT " * 100 + "Name = 'x'", "MALFORMED_QUERY"),
+    ("SELECT Id FROM Nonsense", "INVALID_TYPE"),
+    ("SELECT Id FROM Account WHERE CreatedDate = '2020-01-01'", "INVALID_FIELD"),
+    ("SELECT Nonsense.Id FROM Account", "INVALID_FIELD"),
+    ("SELECT Id, (SELECT Id FROM Nonsense) FROM Account", "INVALID_FIELD"),
+    ("SELECT Id FROM Account WHERE Id = 'bogus'", "INVALID_QUERY_FILTER_OPERATOR"),
+]
+
+
+async def test_queries_that_cannot_be_answered_are_refused_with_the_vendors_code(org: Org) -> None:
+    for soql, code in UNANSWERABLE:
+        with pytest.raises(WireRefused, match=code):
+            await ask(org, soql)
 
 
 async def test_children_and_parents_come_nested(org: Org) -> None:
@@ -88,26 +86,26 @@ async def test_children_and_parents_come_nested(org: Org) -> None:
     assert re.fullmatch(r"\d{8}", row["ContractNumber"])
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({"Nonsense": 1, "Name": "x"}, "INVALID_FIELD"),
-        ({}, "REQUIRED_FIELD_MISSING"),
-        ({"Name": "x" * 256}, "STRING_TOO_LONG"),
-        ({"Name": "x", "NumberOfEmployees": "many"}, "JSON_PARSER_ERROR"),
-        ({"Name": "x", "PO_Required__c": "perhaps"}, "JSON_PARSER_ERROR"),
-        ({"Name": "x", "ParentId": "nonsense"}, "MALFORMED_ID"),
-        ({"Name": "x", "ParentId": with_guard("001Hb0000000zzz")}, "INVALID_CROSS_REFERENCE_KEY"),
-        ({"Name": "x", "Parent": {"Reference__c": "nobody"}}, "INVALID_FIELD"),
-        ({"Name": "x", "CreatedDate": "2020-01-01T00:00:00Z"}, "INVALID_FIELD_FOR_INSERT_UPDATE"),
-        ({"Name": "x", "CurrencyIsoCode": "euros"}, "STRING_TOO_LONG"),
-        ({"Name": "x", "Reference__c": "A0000"}, "DUPLICATE_VALUE"),
-        ([], "JSON_PARSER_ERROR"),
-    ],
-)
-async def test_rows_that_do_not_fit_are_refused_with_the_vendors_code(org: Org, body: Any, code: str) -> None:
-    with pytest.raises(WireRefused, match=code):
-        await org.admin.call("POST", f"{API}/sobjects/Account", body)
+MISFITS: list[tuple[Any, str]] = [
+    ({"Nonsense": 1, "Name": "x"}, "INVALID_FIELD"),
+    ({}, "REQUIRED_FIELD_MISSING"),
+    ({"Name": "x" * 256}, "STRING_TOO_LONG"),
+    ({"Name": "x", "NumberOfEmployees": "many"}, "JSON_PARSER_ERROR"),
+    ({"Name": "x", "PO_Required__c": "perhaps"}, "JSON_PARSER_ERROR"),
+    ({"Name": "x", "ParentId": "nonsense"}, "MALFORMED_ID"),
+    ({"Name": "x", "ParentId": with_guard("001Hb0000000zzz")}, "INVALID_CROSS_REFERENCE_KEY"),
+    ({"Name": "x", "Parent": {"Reference__c": "nobody"}}, "INVALID_FIELD"),
+    ({"Name": "x", "CreatedDate": "2020-01-01T00:00:00Z"}, "INVALID_FIELD_FOR_INSERT_UPDATE"),
+    ({"Name": "x", "CurrencyIsoCode": "euros"}, "STRING_TOO_LONG"),
+    ({"Name": "x", "Reference__c": "A0000"}, "DUPLICATE_VALUE"),
+    ([], "JSON_PARSER_ERROR"),
+]
+
+
+async def test_rows_that_do_not_fit_are_refused_with_the_vendors_code(org: Org) -> None:
+    for body, code in MISFITS:
+        with pytest.raises(WireRefused, match=code):
+            await org.admin.call("POST", f"{API}/sobjects/Account", body)
     assert org.sandbox.simulator.counts()["Account"] == 1
 
 
@@ -168,6 +166,24 @@ async def test_a_new_contract_cannot_be_active(org: Org) -> None:
     account = (await ask(org, "SELECT Id FROM Account"))[0]["Id"]
     with pytest.raises(WireRefused, match="FAILED_ACTIVATION"):
         await org.admin.call("POST", f"{API}/sobjects/Contract", {"AccountId": account, "Status": "Activated"})
+
+
+async def test_codes_that_differ_only_in_case_are_two_codes(org: Org) -> None:
+    path = f"{API}/sobjects/Product2/Reference__c"
+    for code in ("gtxpro", "GTXPRO"):
+        await org.admin.call("PATCH", f"{path}/{code}", {"Name": code, "ProductCode": code})
+    found = await ask(org, "SELECT ProductCode FROM Product2 WHERE ProductCode = 'gtxpro' ORDER BY Id")
+    assert [row["ProductCode"] for row in found] == ["GTXPro", "gtxpro", "GTXPRO"]
+
+
+async def test_only_selected_objects_tell_their_changes(org: Org) -> None:
+    box = org.sandbox.simulator.deliveries
+    assert box
+    box.subscription = Subscription(url="http://127.0.0.1:9/", secret=WEBHOOK_SECRET, order="held")
+    await org.admin.call("POST", f"{API}/sobjects/Contact", {"LastName": "Unheard"})
+    assert not box._held
+    await org.admin.call("POST", f"{API}/sobjects/Account", {"Name": "Heard"})
+    assert len(box._held) == 1
 
 
 async def test_stamps_only_ever_grow(org: Org) -> None:

@@ -25,6 +25,7 @@ from process_apis.quote_to_project.store import Deals
 from process_apis.quote_to_project.workflow import quote_to_project
 from process_apis.rooms import Rooms, furnish
 from process_apis.tenants import Tenants
+from shared.canonical.opportunities import DeliveryStatus
 from shared.persistence import Database, EventLog, upgrade
 from tests.unit.process.fake_systems import TENANT, FakeSystems
 
@@ -91,6 +92,13 @@ class House:
         async with self.rooms.database.transaction() as conn:
             waiting = await self.rooms.exceptions.wake_item(conn, TENANT, item.id, who="olga", because="fixed")
         await self.exceptions.wake(waiting)
+
+    async def last_told(self, opportunity_id: str) -> DeliveryStatus:
+        async def there() -> DeliveryStatus | None:
+            told = self.systems.crm.told.get(opportunity_id)
+            return told[-1] if told else None
+
+        return await until(there)
 
     async def sentences(self, request: DealRequest) -> list[str]:
         async with self.rooms.database.transaction() as conn:

@@ -12,6 +12,7 @@ from process_apis.exceptions.models import ItemState, Remedy
 from process_apis.quote_to_project.models import DealState
 from process_apis.quote_to_project.routes import take_in
 from process_apis.quote_to_project.steps import SIGNAL
+from process_apis.quote_to_project.store import Deals
 from shared.canonical.contracts import ContractApproval
 from shared.canonical.events import CustomerChanged
 from shared.canonical.money import Money
@@ -74,7 +75,7 @@ async def test_all_findings_are_reported_at_once_and_a_fixed_source_wakes_the_de
     item = (await house.items(request))[0]
     codes = [each.code for each in item.findings]
     assert codes == ["contract_not_approved", "purchase_order_missing", "tax_id_missing"]
-    assert house.systems.crm.told["opp_1"][-1].message == f"Waiting: {'; '.join(codes)}"
+    assert (await house.last_told("opp_1")).message == f"Waiting: {'; '.join(codes)}"
     house.systems.crm.customers["cus_1"] = customer()
     house.systems.crm.contracts["opp_1"] = contract()
     await take_in(fact(CustomerChanged(customer_id="cus_1"), "cus_1"))
@@ -188,7 +189,9 @@ async def test_a_cancelled_deal_is_taken_back_in_reverse(house: House) -> None:
     request = await house.wins()
     await house.approves_all(request)
     await house.reaches(request, DealState.EXCEPTION)
-    await engine.notify(request.run_id, SIGNAL, {"because": "the customer left", "cancelled_by": "olga"})
+    async with house.rooms.database.transaction() as conn:
+        assert await Deals().cancel(conn, TENANT, request.run_id, who="olga", because="The customer left.")
+    await engine.notify(request.run_id, SIGNAL, {"because": "cancelled"})
     await house.reaches(request, DealState.CANCELLED)
     project_id = next(iter(house.systems.psa.projects))
     assert house.systems.psa.closed == house.systems.erp.closed == [project_id]

@@ -12,4 +12,9 @@ class Idempotency(Facts):
 
     required: bool = Field(default=True, description="Whether a request without Idempotency-Key is refused.")
     keep_hours: int = Field(default=24, ge=1, le=24 * 31)
-    claim_seconds: int = Field(default=60, ge=1, le=3600, description="After this a claim of a dead process is void.")
+    claim_seconds: float = Field(
+        default=15,
+        gt=0,
+        le=3600,
+        description="A claim is void after this; the process at work renews it until it is done.",
+    )

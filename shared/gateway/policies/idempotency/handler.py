@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 
-from shared.errors.taxonomy import FieldFinding, KeyReusedDifferently, MalformedRequest, StillRunning
+from shared.errors.taxonomy import FieldFinding, KeyReusedDifferently, MalformedRequest, PlatformError, StillRunning
 from shared.gateway.kit import Kit
 from shared.gateway.policies.idempotency.config import Idempotency
 from shared.gateway.supplies import IdempotencyStore
@@ -15,6 +17,7 @@ from shared.persistence.kept_answers import KeptAnswer, RequestKey
 _LONGEST_KEY = 255
 _VISIBLE = re.compile(r"[!-~]+").fullmatch
 _FIRST_BAD_STATUS = 400
+_RENEWALS_PER_CLAIM = 3
 _NOT_KEPT = frozenset({b"x-correlation-id", b"date", b"server", b"ratelimit", b"ratelimit-policy"})
 
 
@@ -80,7 +83,10 @@ class IdempotencyHandler:
         self._remember(kit, key, claim.ticket)
 
     def _remember(self, kit: Kit, key: RequestKey, ticket: str) -> None:
+        holding = asyncio.create_task(self._hold(key, ticket))
+
         async def keep(answer: KeptAnswer) -> None:
+            holding.cancel()
             if answer.status >= _FIRST_BAD_STATUS:
                 await self._store.release(key, ticket)
                 return
@@ -88,10 +94,18 @@ class IdempotencyHandler:
             await self._store.complete(key, ticket, KeptAnswer(answer.status, headers, answer.body), keep=self._keep)
 
         async def give_back() -> None:
+            holding.cancel()
             await self._store.release(key, ticket)
 
         kit.on_answer = keep
         kit.on_failure = give_back
+
+    async def _hold(self, key: RequestKey, ticket: str) -> None:
+        """Renew the claim while the work goes on; it ends by itself when the process dies."""
+        while True:
+            await asyncio.sleep(self._claim.total_seconds() / _RENEWALS_PER_CLAIM)
+            with suppress(PlatformError):
+                await self._store.renew(key, ticket, claim=self._claim)
 
     async def _fingerprint(self, kit: Kit) -> bytes:
         digest = sha256(kit.method.encode())

@@ -44,6 +44,12 @@ class MemoryIdempotencyStore:
         self._entries[key] = _Entry(ticket, fingerprint, now + claim.total_seconds())
         return Claim(ticket=ticket)
 
+    async def renew(self, key: RequestKey, ticket: str, *, claim: timedelta) -> None:
+        """Hold the claim longer."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.ticket == ticket and entry.answer is None:
+            entry.valid_until = self._now() + claim.total_seconds()
+
     async def complete(self, key: RequestKey, ticket: str, answer: KeptAnswer, *, keep: timedelta) -> None:
         """Keep the answer while the ticket holds."""
         entry = self._entries.get(key)
