@@ -20,10 +20,11 @@ from shared.canonical.events import (
     ReferenceDataChanged,
     WorkRecorded,
     event_type,
+    fact_id,
 )
 from shared.canonical.invoices import Payment
 from shared.canonical.opportunities import Opportunity
-from shared.canonical.references import CanonicalModel, canonical_id
+from shared.canonical.references import CanonicalModel
 from shared.errors.taxonomy import NotFound, PlatformError
 from shared.persistence import Database, EventLog
 from shared.telemetry import correlation_id, get_logger, new_correlation_id
@@ -204,7 +205,7 @@ def _coalesced(hints: Sequence[ChangeHint]) -> list[ChangeHint]:
 def _fact(tenant: str, system: str, body: CanonicalModel, subject: str, key: str) -> Event:
     kind = event_type(body)
     return Event(
-        id=canonical_event_id(kind, tenant, key),
+        id=fact_id(kind, tenant, key),
         source=f"/system/{system}",
         type=kind,
         subject=subject,
@@ -213,11 +214,6 @@ def _fact(tenant: str, system: str, body: CanonicalModel, subject: str, key: str
         correlationid=correlation_id.get() or new_correlation_id(),
         data=body.model_dump(mode="json"),
     )
-
-
-def canonical_event_id(kind: str, tenant: str, key: str) -> str:
-    """The same fact always has the same id, whether a webhook, a feed or a poll told of it."""
-    return f"evt_{canonical_id('opportunity', tenant, kind, key).removeprefix('opp_')}"
 
 
 def _opportunity_facts(opportunity: Opportunity) -> Reading:

@@ -88,6 +88,7 @@ class DemoReport:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     peak_total_mib: int = 0
     peak_mib: dict[str, int] = field(default_factory=dict[str, int])
+    cpu_seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def is_as_expected(self) -> bool:
@@ -103,6 +104,7 @@ class DemoReport:
             "phases": {phase.name: phase.document() for phase in self.phases},
             "seconds": {step: round(taken, 2) for step, taken in self.seconds.items()},
             "peak_memory_mib": {"together": self.peak_total_mib, **self.peak_mib},
+            "cpu_seconds": self.cpu_seconds,
             "urls": dict(self.urls),
             "tables": str(self.folder),
         }
@@ -120,6 +122,8 @@ class DemoReport:
         console.print(f"Times: {steps}", highlight=False)
         members = ", ".join(f"{name} {size}" for name, size in self.peak_mib.items())
         console.print(f"Peak memory: {self.peak_total_mib} MiB together ({members})", highlight=False)
+        spent = ", ".join(f"{name} {taken:.0f} s" for name, taken in self.cpu_seconds.items())
+        console.print(f"Processor time: {sum(self.cpu_seconds.values()):.0f} s ({spent})", highlight=False)
         console.print("Addresses while it ran: " + ", ".join(f"{k} {v}" for k, v in self.urls.items()), highlight=False)
         console.print(f"Tables: {self.folder}\nReport: {file}", highlight=False)
 

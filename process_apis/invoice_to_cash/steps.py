@@ -10,7 +10,7 @@ from process_apis.invoice_to_cash.rules import invoice_stage, payment_state
 from process_apis.invoice_to_cash.store import Owed, PaymentStore
 from process_apis.journal.models import Entry
 from process_apis.rooms import rooms
-from shared.canonical.events import Event, InvoicePaid, PaymentReceived, event_type
+from shared.canonical.events import Event, InvoicePaid, PaymentReceived, event_type, fact_id
 from shared.canonical.invoices import Payment
 from shared.canonical.opportunities import InvoiceStatus
 from shared.canonical.references import CanonicalModel
@@ -29,7 +29,7 @@ async def settle_invoices(request: ApplyPayment) -> Settled:
     async with house.database.transaction() as connection:
         for owed in touched:
             body = InvoicePaid(invoice_id=owed.invoice_id, paid=owed.paid, gross=owed.gross)
-            key = f"evt-paid-{owed.invoice_id}-{payment.id}-{payment.source.version}"[:120]
+            key = f"{owed.invoice_id}:{payment.id}:{payment.source.version}"
             await house.events.append(connection, [_event(request.tenant, body, owed.invoice_id, key)])
             await house.journal.write(connection, _entry(request.tenant, payment, owed))
     return Settled(invoice_ids=tuple(sorted({*changed, *(owed.invoice_id for owed in touched)})))
@@ -73,16 +73,15 @@ async def read_payments(request: CollectPayments) -> CollectOutcome:
 
 
 def _received(tenant: str, payment: Payment) -> Event:
-    return _event(
-        tenant, PaymentReceived(payment=payment), payment.id, f"evt-{payment.id}-{payment.source.version}"[:120]
-    )
+    return _event(tenant, PaymentReceived(payment=payment), payment.id, f"{payment.id}:{payment.source.version}")
 
 
 def _event(tenant: str, body: CanonicalModel, subject: str, key: str) -> Event:
+    kind = event_type(body)
     return Event(
-        id=key,
+        id=fact_id(kind, tenant, key),
         source="/process/invoice-to-cash",
-        type=event_type(body),
+        type=kind,
         subject=subject,
         time=datetime.now(UTC),
         tenant=tenant,

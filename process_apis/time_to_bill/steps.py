@@ -27,7 +27,7 @@ from process_apis.time_to_bill.models import (
 )
 from process_apis.time_to_bill.terms_store import TermsStore
 from process_apis.time_to_bill.work_store import WorkStore
-from shared.canonical.events import Event, InvoicePosted, event_type
+from shared.canonical.events import Event, InvoicePosted, event_type, fact_id
 from shared.canonical.invoices import Invoice
 from shared.canonical.opportunities import InvoiceStage, InvoiceStatus
 from shared.canonical.references import Page, canonical_id
@@ -167,7 +167,7 @@ async def record_posting(request: IssueInvoice, posted: Invoice) -> None:
     )
     kind = event_type(body)
     event = Event(
-        id=f"evt-posted-{invoice.id}",
+        id=fact_id(kind, request.tenant, invoice.id),
         source="/process/time-to-bill",
         type=kind,
         subject=invoice.id,

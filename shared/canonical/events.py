@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b32encode
 from datetime import datetime
 from typing import Any, Literal
 
@@ -116,6 +118,12 @@ class Event(CanonicalModel):
     def body(self) -> CanonicalModel:
         """The typed body; KeyError for a type this release does not know."""
         return EVENT_TYPES[self.type].model_validate(self.data)
+
+
+def fact_id(kind: str, tenant: str, key: str) -> str:
+    """Id of a fact: the same fact always has the same one, whether a webhook, a feed, a poll or a repeat told of it."""
+    digest = hashlib.sha256("\x1f".join((kind, tenant, key)).encode()).digest()
+    return f"evt_{b32encode(digest)[:24].decode().lower()}"
 
 
 def event_type(body: CanonicalModel) -> str:

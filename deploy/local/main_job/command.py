@@ -12,7 +12,7 @@ from rich.console import Console
 from deploy.local import postgres
 from deploy.local.firm import Firm
 from deploy.local.main_job.job import AFTER_FIXES, FIRST_RUN, MainJob
-from deploy.local.main_job.memory import MemoryWatch
+from deploy.local.main_job.effort import EffortWatch
 from deploy.local.main_job.progress import Display, display_for
 from deploy.local.places import Places
 from deploy.local.ports import Ports
@@ -31,9 +31,10 @@ def run_demo(firm: Firm, places: Places, ports: Ports, console: Console, *, as_j
     display = display_for(console, is_quiet=as_json)
     with house:
         report.seconds["start"] = time.monotonic() - began
-        with display, MemoryWatch(house.processes, ALL) as watch:
+        with display, EffortWatch(house.processes, ALL) as watch:
             asyncio.run(_phases(firm, house, display, report))
         report.peak_total_mib, report.peak_mib = watch.peak_total_mib, watch.peak_mib
+        report.cpu_seconds = watch.cpu_seconds
     report.seconds["everything"] = time.monotonic() - began
     report.write(places.report_file)
     if not as_json:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from deploy.sandbox.salesforce.calls import Call, Json, Reply, split_path, split_query
 from deploy.sandbox.salesforce.errors import SalesforceError, malformed_json, method_not_allowed, not_found
@@ -27,6 +26,10 @@ def _objects(value: Any, name: str, most: int) -> list[Json]:
     if len(value) > most:  # pyright: ignore[reportUnknownArgumentType] - JSON
         raise SalesforceError(400, "LIMIT_EXCEEDED", f"The limit of {most} entries in {name} was exceeded")
     return list(value)  # pyright: ignore[reportUnknownArgumentType] - JSON
+
+
+def _object(value: Any) -> Json:
+    return cast("Json", value) if isinstance(value, dict) else {}
 
 
 def _inner(call: Call, method: str, url: str, body: Any, headers: dict[str, str]) -> Call:
@@ -79,7 +82,7 @@ def _one(org: Org, call: Call, request: Json, bodies: dict[str, Any], serve: Ser
         body = request.get("body")
         if body is not None:
             body = _filled_deep(body, bodies)
-        headers = {str(k).lower(): str(v) for k, v in dict(request.get("httpHeaders") or {}).items()}
+        headers = {name.lower(): str(value) for name, value in _object(request.get("httpHeaders")).items()}
         return serve(org, _inner(call, str(request.get("method", "GET")), url, body, headers))
     except SalesforceError as error:
         org.writes.roll_back(mark)
@@ -147,8 +150,7 @@ def answer_collection(org: Org, call: Call) -> Reply:
 
 
 def _type(row: Json) -> SObject:
-    attributes: Json = row.get("attributes") or {}
-    name = attributes.get("type")
+    name = _object(row.get("attributes")).get("type")
     if not isinstance(name, str):
         raise SalesforceError(400, "INVALID_TYPE", "Include the object type in attributes of each record")
     return object_named(name)
@@ -185,7 +187,7 @@ def _delete(org: Org, call: Call, record_id: str) -> Json:
 
 
 def _each(org: Org, rows: list[Json], call: Call, act: Callable[[Json], Json]) -> Reply:
-    kinds = [json.dumps(row.get("attributes", {}).get("type")) for row in rows]
+    kinds = [str(_object(row.get("attributes")).get("type")) for row in rows]
     runs = sum(1 for before, kind in zip([None, *kinds], kinds, strict=False) if kind != before)
     if runs > _MOST_RUNS:
         raise SalesforceError(400, "INVALID_BATCH_SIZE", f"Records of more than {_MOST_RUNS} chunks of types")
