@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -226,7 +227,8 @@ async def _keep_then_tell(kit: Kit, inner: App, send: Send) -> None:
         await inner(kit.scope, kit.receive, collect)
     except BaseException:
         if kit.on_failure is not None:
-            await kit.on_failure()
+            with suppress(PlatformError):  # a claim that cannot be given back ends by itself
+                await kit.on_failure()
         raise
     answer = KeptAnswer(start["status"], list(start["headers"]), b"".join(chunks))
     try:

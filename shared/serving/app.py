@@ -72,8 +72,9 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
 ) -> TierApp:
     """The tier's application.
 
-    `gateway` is what the policy documents declare, by default those in `settings.gateway_dir`. `keys` fetches the issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `idempotency`
-    is needed as soon as a policy document asks for idempotency keys.
+    `gateway` is what the policy documents declare, by default those in `settings.gateway_dir`. `keys` fetches the
+    issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `idempotency` is needed as soon as
+    a policy document asks for idempotency keys.
     Ends the process, naming every line, when routes and policy documents do not cover each other.
     """
     configure_logging(tier, settings.log_level)

@@ -35,6 +35,15 @@ _PEOPLE_FRESH = 60.0
 Objects = dict[str, dict[str, Any]]
 
 
+def error_of(body: Any) -> tuple[str | None, str | None]:
+    """Kantata has no code per error: type and messages are all there is."""
+    errors = body["errors"]
+    told = "; ".join(
+        f"{error['field']}: {error['message']}" if error.get("field") else str(error["message"]) for error in errors
+    )
+    return errors[0].get("type"), told
+
+
 class Side(dict[str, Model]):
     """A map that came beside the rows; an id the vendor names without bringing it is drift."""
 

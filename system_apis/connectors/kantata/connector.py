@@ -14,7 +14,7 @@ from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
 from shared.errors.taxonomy import Misconfigured, NotFound
 from shared.outbound import Outbound, StaticHeaders
 from system_apis.connectors.kantata import mapping, payloads
-from system_apis.connectors.kantata.client import Directory, Fed, Found, KantataWire, Touched
+from system_apis.connectors.kantata.client import Directory, Fed, Found, KantataWire, Touched, error_of
 from system_apis.connectors.kantata.payloads import SERVICE, our_id, our_ids
 from system_apis.manifest import Budget, Manifest, load_manifest
 from system_apis.ports.binding import Binding
@@ -25,15 +25,6 @@ _BULK, _STORIES_BULK = 100, 300
 _HINTS = 200
 Item = TypeVar("Item")
 Entry = TypeVar("Entry", bound=Entity)
-
-
-def _error_of(body: Any) -> tuple[str | None, str | None]:
-    """Kantata has no code per error: type and messages are all there is."""
-    errors = body["errors"]
-    told = "; ".join(
-        f"{error['field']}: {error['message']}" if error.get("field") else str(error["message"]) for error in errors
-    )
-    return errors[0].get("type"), told
 
 
 def _batched(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
@@ -59,7 +50,7 @@ def open_connector(binding: Binding) -> KantataConnector:
         auth=StaticHeaders.bearer(binding.secret("access_token")),
         errors=manifest.errors,
         budget=_budget(binding, manifest.budget),
-        read_body_code=_error_of,
+        read_body_code=error_of,
     )
     return KantataConnector(binding, manifest, outbound)
 

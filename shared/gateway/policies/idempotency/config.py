@@ -16,5 +16,5 @@ class Idempotency(Facts):
         default=15,
         gt=0,
         le=3600,
-        description="A claim is void after this; the process at work renews it until it is done.",
+        description="A claim is void after this unless the process at work renews it.",
     )
