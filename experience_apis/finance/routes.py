@@ -15,6 +15,7 @@ from experience_apis.desk.asking import (
     Limit,
     Ordering,
     PlaceCursor,
+    instant_of,
     told_state,
 )
 from experience_apis.desk.figures import Figures, figures
@@ -74,7 +75,8 @@ async def list_billing_runs(
     caller: Asking, processes: Processes, words: AskedWording, cursor: InstantCursor = None, limit: Limit = 50
 ) -> ShapedPage[BillingRunCard]:
     """Newest first."""
-    return screens.run_page(await processes.billing.list_runs(caller, cursor=cursor, limit=limit), words)
+    page = await processes.billing.list_runs(caller, cursor=instant_of(cursor), limit=limit)
+    return screens.run_page(page, words)
 
 
 @router.get("/billing-runs/{run_id}", operation_id="readFinanceBillingRun", summary="One billing run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from experience_apis.desk.asking import cursor_of
 from experience_apis.desk.models import ShapedPage
 from experience_apis.finance.models import (
     BillingRunCard,
@@ -50,10 +51,7 @@ def run_card(run: BillingRun, words: Wording) -> BillingRunCard:
 def run_page(page: ToldPage[BillingRun], words: Wording) -> ShapedPage[BillingRunCard]:
     """A list of billing runs."""
     items = tuple(run_card(run, words) for run in page.items)
-    following = (
-        page.next_cursor.replace("+00:00", "Z") if page.next_cursor else None
-    )  # a plus would be a blank in a URL
-    return ShapedPage(items=items, next_cursor=following, message=words.count("runs", len(items)))
+    return ShapedPage(items=items, next_cursor=cursor_of(page.next_cursor), message=words.count("runs", len(items)))
 
 
 def invoice_card(invoice: Invoice, words: Wording) -> InvoiceCard:

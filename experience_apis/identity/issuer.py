@@ -24,10 +24,20 @@ from experience_apis.identity.keys import KeyRing
 from experience_apis.identity.records import GrantType, OAuthClient, Register
 from experience_apis.identity.roles import RoleBook
 from experience_apis.identity.tokens import Claims, TokenPress
+from shared.telemetry.logging import get_logger
+from shared.telemetry.metrics import counter
 
+_answers = counter(
+    "throughline_experience_oauth_answers_total", ["endpoint", "outcome"], "Answers of the issuer by error code or ok."
+)
+_log = get_logger("throughline.identity")
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 INTROSPECT = "tokens.introspect"
 _REPEATABLE = frozenset({"audience", "resource"})
+_SINGLE = frozenset(
+    "grant_type scope client_id client_secret subject_token subject_token_type actor_token actor_token_type "
+    "requested_token_type token token_type_hint".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,21 @@ class Issuer:
 
     async def token(self, call: OAuthCall) -> OAuthReply:
         """Answer of the token endpoint."""
+        return _counted("token", await self._token(call))
+
+    async def introspect(self, call: OAuthCall) -> OAuthReply:
+        """RFC 7662: what a token says, told to its own tenant's clients and to the tiers; anything else is inactive."""
+        return _counted("introspect", await self._introspect(call))
+
+    async def revoke(self, call: OAuthCall) -> OAuthReply:
+        """RFC 7009: the token no longer counts; a token that never did is answered the same way."""
+        return _counted("revoke", await self._revoke(call))
+
+    async def jwks(self) -> dict[str, list[dict[str, Any]]]:
+        """The JWK Set."""
+        return await self._keys.published()
+
+    async def _token(self, call: OAuthCall) -> OAuthReply:
         try:
             form = self._form(call)
             client, method = await self._authenticated(call, form)
@@ -95,8 +120,7 @@ class Issuer:
             )
         )
 
-    async def introspect(self, call: OAuthCall) -> OAuthReply:
-        """RFC 7662: what a token says, told to its own tenant's clients and to the tiers; anything else is inactive."""
+    async def _introspect(self, call: OAuthCall) -> OAuthReply:
         try:
             form = self._form(call)
             client, _ = await self._authenticated(call, form)
@@ -107,8 +131,7 @@ class Issuer:
             return OAuthReply(200, {"active": False}, NO_STORE)
         return OAuthReply(200, {"active": True, "token_type": "Bearer", **said.as_json()}, NO_STORE)
 
-    async def revoke(self, call: OAuthCall) -> OAuthReply:
-        """RFC 7009: the token no longer counts; a token that never did is answered the same way."""
+    async def _revoke(self, call: OAuthCall) -> OAuthReply:
         try:
             form = self._form(call)
             client, _ = await self._authenticated(call, form)
@@ -123,10 +146,6 @@ class Issuer:
                 expires_at=datetime.fromtimestamp(said.expires_at, UTC),
             )
         return OAuthReply(200, {}, NO_STORE)
-
-    async def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """The JWK Set."""
-        return await self._keys.published()
 
     def metadata(self) -> dict[str, Any]:
         """RFC 8414 document."""
@@ -155,7 +174,7 @@ class Issuer:
         return form["token"]
 
     def _form(self, call: OAuthCall) -> dict[str, str]:
-        names = [name for name, _ in call.form if name not in _REPEATABLE]
+        names = [name for name, _ in call.form if name in _SINGLE]
         if len(names) != len(set(names)):
             raise _Refusal(self._authority.refusal(invalid_request("A parameter is given more than once.")))
         return dict(call.form)
@@ -173,6 +192,9 @@ class Issuer:
         elif await self._keeper.matches(client.client_id, shown.secret, client.secret_hashes):
             return client, shown.method
         await self._throttle.failed(shown.client_id, call.address)
+        _log.warning(
+            "client_refused", client_id=shown.client_id[:80], address=call.address, is_known=client is not None
+        )
         raise _Refusal(self._authority.refusal(invalid_client()))
 
     def _presented(self, authorization: str | None, form: dict[str, str]) -> _Presented:
@@ -193,6 +215,11 @@ class Issuer:
         if form.get("client_id", shown.client_id) != shown.client_id:
             raise _Refusal(self._authority.refusal(invalid_request("client_id differs from the Authorization header.")))
         return shown
+
+
+def _counted(endpoint: str, reply: OAuthReply) -> OAuthReply:
+    _answers.labels(endpoint, str(reply.body.get("error", "ok"))).inc()
+    return reply
 
 
 def _may_see(client: OAuthClient, said: Claims) -> bool:

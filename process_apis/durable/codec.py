@@ -71,7 +71,8 @@ def _packed(value: Any) -> Any:  # noqa: C901, PLR0911 - one line per kind of va
             return _packed_error(value)
         case dict():
             members = cast("dict[Any, Any]", value)
-            return {str(key): _packed(member) for key, member in members.items()}
+            packed = {str(key): _packed(member) for key, member in members.items()}
+            return _tagged("dict", *packed.items()) if _TAG in packed else packed
         case list() | tuple() | set() | frozenset():
             return [_packed(item) for item in cast("list[Any]", value)]
         case _:
@@ -127,7 +128,9 @@ def _opened_error(
     retry_after: float | None,
     extra: dict[str, Any],
 ) -> PlatformError:
-    return (error_named(code) or Defect)(
+    named = error_named(code)
+    kind = Defect if named is None or named is PlatformError else named
+    return kind(
         message,
         findings=[FieldFinding(**finding) for finding in findings],
         detail=detail,
@@ -136,12 +139,17 @@ def _opened_error(
     )
 
 
+def _opened_dict(*pairs: list[Any]) -> dict[str, Any]:
+    return {key: _unpacked(member) for key, member in pairs}
+
+
 _OPENERS: dict[str, Callable[..., Any]] = {
     "model": _opened_model,
     "decimal": Decimal,
     "datetime": datetime.fromisoformat,
     "date": date.fromisoformat,
     "error": _opened_error,
+    "dict": _opened_dict,
 }
 
 

@@ -293,7 +293,7 @@ async def outcome(run_id: str) -> Run | None:
 async def result(run_id: str) -> Any:
     """Wait for the end of a run and give its result. Raises its taxonomy error, NotFound."""
     if await outcome(run_id) is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise NotFound(f"There is no run {run_id}")
     handle: Any = await DBOS.retrieve_workflow_async(run_id)
     try:
         return await handle.get_result(polling_interval_sec=0.1)
@@ -347,15 +347,14 @@ async def resume(run_id: str) -> None:
     try:
         await DBOS.resume_workflow_async(run_id)
     except dbos_error.DBOSNonExistentWorkflowError as missing:
-        raise NotFound(f"there is no run {run_id}") from missing
+        raise NotFound(f"There is no run {run_id}") from missing
 
 
 async def cancel(run_id: str) -> None:
     """Stop a run before its next step. Raises NotFound."""
-    try:
-        await DBOS.cancel_workflow_async(run_id)
-    except dbos_error.DBOSNonExistentWorkflowError as missing:
-        raise NotFound(f"there is no run {run_id}") from missing
+    if await outcome(run_id) is None:
+        raise NotFound(f"There is no run {run_id}.")
+    await DBOS.cancel_workflow_async(run_id)
 
 
 async def adopt(executor_ids: Sequence[str]) -> int:

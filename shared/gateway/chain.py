@@ -114,6 +114,11 @@ class Compiler:
             chain.afters = (AccessLogHandler(policies.access_log, self._supplies.access_line, name).after,)
         return chain
 
+    async def aclose(self) -> None:
+        """Close the connection to shared counters, where there is one."""
+        if self._shared is not None:
+            await self._shared.aclose()
+
     def _dressed(self, chain: Chain, operation: Operation) -> Chain:
         policies = operation.policies
         if policies.security_headers is not None:

@@ -84,6 +84,10 @@ class Gateway:
                 else:
                     self._roots.setdefault(root, []).append(version)
 
+    async def aclose(self) -> None:
+        """Close what the policies hold open."""
+        await self._compiler.aclose()
+
     async def answer(self, inner: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request: the chain around, `inner` at its heart."""
         kit = Kit(scope, receive, scope["method"], scope["path"])

@@ -31,6 +31,8 @@ class TierApp(FastAPI):
 
     gateway: Gateway
     documents: GatewayDocuments
+    access: LineLog
+    audit: LineLog
 
     def build_middleware_stack(self) -> ASGIApp:
         """The gate outermost; the framework's own error pages have no place here."""
@@ -83,9 +85,10 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
     access, audit = LineLog(tier, "access"), LineLog(tier, "audit")
 
     @asynccontextmanager
-    async def whole_life(app: FastAPI) -> AsyncGenerator[Any]:
+    async def whole_life(app: TierApp) -> AsyncGenerator[Any]:
         async with (lifespan or _nothing)(app) as state:
             yield state
+        await app.gateway.aclose()
         if issuer is not None:
             await issuer.aclose()
         access.flush()
@@ -102,6 +105,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
         telemetry={"tracing": is_traced, "metrics": False, "logs": False},
         generate_unique_id_function=_operation_id,
     )
+    app.access, app.audit = access, audit
     for router in (health_router(tier, readiness), *routers):
         app.include_router(router)
     install_problems(app)

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
-from shared.serving.principal import current_principal
 
 from shared.identity.principal import Principal
 from shared.persistence.database import Database
+from shared.serving.principal import current_principal
 from system_apis.catalog import Catalog
 from system_apis.crossref_store import CrossReferences
 from system_apis.intake import Intake

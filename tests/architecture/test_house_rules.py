@@ -79,6 +79,7 @@ def test_errors_are_swallowed_nowhere() -> None:
         "process_apis/durable/engine.py",
         "process_apis/subscriptions.py",
         "shared/gateway/gateway.py",
+        "shared/telemetry/tracing.py",  # an exporter that fails must not fail the request
     }
     found = {
         name(p)
@@ -132,16 +133,19 @@ def test_a_connector_keeps_the_closed_set_of_files(folder: Path) -> None:
     assert compulsory <= there
     payloads = {n for n in there if n.startswith("payloads")}
     assert payloads
-    assert there - compulsory - payloads <= {"__init__.py", "webhooks.py"}
+    # Where polling or looking ids up is a matter of its own it gets a room of its own.
+    assert there - compulsory - payloads <= {"__init__.py", "webhooks.py", "changes.py", "directory.py"}
 
 
 @pytest.mark.parametrize("folder", CONNECTORS, ids=lambda folder: folder.name)
 def test_an_exemption_states_its_reason(folder: Path) -> None:
     score = yaml.safe_load((folder / "conformance.yaml").read_text(encoding="utf-8"))
     for rule, done in score["rules"].items():
-        assert done in {"drafted", "simulated"} or set(done) <= {"verified", "exempt"}, rule
-        if isinstance(done, dict) and "exempt" in done:
-            assert len(done["exempt"]) > 10, rule
+        if isinstance(done, str):
+            assert done in {"drafted", "simulated"}, rule
+        else:
+            assert set(done) in ({"verified"}, {"exempt"}), rule
+            assert len(str(done.get("exempt", "stated as verified"))) > 10, rule
 
 
 def test_lock_files_name_no_host() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -134,41 +134,51 @@ class Shift:
             await self.until(f"{', '.join(deal.reference for deal in deals)} billed", are_billed)
 
     # --- breaking the ground ---------------------------------------------------------------------------------------
-    async def fault(self, vendor: str, fault: Fault) -> None:
-        """Put a fault in force; those of before are forgotten."""
-        await self._control("DELETE", vendor, "faults")
-        await self._control("POST", vendor, "faults", fault.model_dump(mode="json"))
+    async def faults(self, *faults: tuple[str, Fault]) -> None:
+        """Put faults in force, vendor by vendor; those of before are forgotten."""
+        for vendor in {vendor for vendor, _ in faults}:
+            await self.heal(vendor)
+        for vendor, fault in faults:
+            await self._control("POST", vendor, "faults", fault.model_dump(mode="json"))
 
     async def heal(self, vendor: str) -> None:
         """The vendor works again."""
         await self._control("DELETE", vendor, "faults")
 
-    async def struck(self, vendor: str) -> int:
-        """How often the fault in force has struck."""
-        return sum(rule["struck"] for rule in await self._control("GET", vendor, "faults"))
+    async def struck(self, *vendors: str) -> list[int]:
+        """How often each fault in force has struck."""
+        return [rule["struck"] for vendor in vendors for rule in await self._control("GET", vendor, "faults")]
 
-    async def kill_at(self, tier: str, point: Point, act: Callable[[], Awaitable[Any]]) -> None:
-        """Do `act`; when the vendor's call of `point` is under way, kill the tier, and start it again.
+    async def kill_at(
+        self, tier: str, points: Sequence[Point], act: Callable[[], Awaitable[Any]], *, seconds: float = TARRY
+    ) -> None:
+        """Do `act`; when the calls of all points are under way, kill the tier, and start it again.
 
-        Proves that the kill fell before the answer: the vendor had acted, we cannot have recorded it.
+        Proves that the kill fell before the answers: the vendor has acted, or is going to, and we have no record of it.
         """
-        fault = Fault(kind=point.kind, route=point.route, skip=point.skip, seconds=TARRY)
-        await self.fault(point.vendor, fault)
+        vendors = sorted({point.vendor for point in points})
+        faults = [
+            (point.vendor, Fault(kind=point.kind, route=point.route, skip=point.skip, seconds=seconds))
+            for point in points
+        ]
+        await self.faults(*faults)
         async with self.approving():
             await act()
             unstruck_at = time.monotonic()
             deadline = unstruck_at + _PATIENCE
             while True:
                 asked_at = time.monotonic()
-                if await self.struck(point.vendor):
+                struck = await self.struck(*vendors)
+                if all(struck):
                     break
-                unstruck_at = asked_at
-                assert asked_at < deadline, f"no call at {point.vendor} matched {point.route}"
+                if not any(struck):
+                    unstruck_at = asked_at
+                assert asked_at < deadline, f"calls struck: {struck} of {[point.route for point in points]}"
                 await asyncio.sleep(_PAUSE)
         self.house.kill(tier)
-        assert time.monotonic() - unstruck_at < TARRY, "the answer came before the kill; nothing would be proved"
+        assert time.monotonic() - unstruck_at < seconds, "an answer came before the kill; nothing would be proved"
         await self.restart(tier)
-        assert await self.struck(point.vendor) == 1
+        assert await self.struck(*vendors) == [1] * len(points)
 
     async def restart(self, tier: str) -> None:
         """Start a killed tier; from this thread, since processes end with the thread that started them."""

@@ -31,6 +31,7 @@ from shared.errors.taxonomy import (
     VendorUnavailable,
 )
 from shared.persistence import Database, upgrade
+from tests.unit.process.conftest import until
 
 
 class Order(BaseModel):
@@ -99,11 +100,19 @@ async def running(url: str) -> AsyncIterator[str]:
         yield url
 
 
+async def rung_up(asked: Order) -> None:
+    async def there() -> bool | None:
+        return True if SEEN[asked.key] else None
+
+    await until(there)
+
+
 def order() -> Order:
     return Order(key=uuid4().hex)
 
 
-async def test_the_same_id_is_the_same_run(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_the_same_id_is_the_same_run() -> None:
     asked = order()
     assert await engine.start(sale, f"sale:{asked.key}", asked) is True
     assert await engine.start(sale, f"sale:{asked.key}", asked) is False
@@ -115,14 +124,16 @@ async def test_the_same_id_is_the_same_run(running: str) -> None:
     assert (run.state, run.result) == (engine.RunState.DONE, receipt)
 
 
-async def test_ten_who_start_the_same_run_at_once_start_one(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_ten_who_start_the_same_run_at_once_start_one() -> None:
     asked = order()
     await asyncio.gather(*(engine.start(sale, f"sale:{asked.key}", asked) for _ in range(10)))
     await engine.result(f"sale:{asked.key}")
     assert SEEN[asked.key] == 1
 
 
-async def test_waiting_and_reconciling_errors_are_repeated_until_it_works(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_waiting_and_reconciling_errors_are_repeated_until_it_works() -> None:
     asked = order()
     TROUBLE[asked.key] = [VendorUnavailable(), VendorThrottled(retry_after=0.01), OutcomeUnknown(), VendorUnavailable()]
     await engine.start(sale, asked.key, asked)
@@ -131,7 +142,8 @@ async def test_waiting_and_reconciling_errors_are_repeated_until_it_works(runnin
 
 
 @pytest.mark.parametrize("error", [VendorRejected("No."), NotFound(), Defect()])
-async def test_other_errors_are_not_repeated_and_arrive_as_themselves(running: str, error: PlatformError) -> None:
+@pytest.mark.usefixtures("running")
+async def test_other_errors_are_not_repeated_and_arrive_as_themselves(error: PlatformError) -> None:
     asked = order()
     TROUBLE[asked.key] = [error]
     await engine.start(sale, asked.key, asked)
@@ -140,7 +152,8 @@ async def test_other_errors_are_not_repeated_and_arrive_as_themselves(running: s
     assert SEEN[asked.key] == 1
 
 
-async def test_a_body_can_judge_an_error_with_all_it_says(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_a_body_can_judge_an_error_with_all_it_says() -> None:
     asked = order()
     TROUBLE[asked.key] = [VendorRejected("No.", findings=[FieldFinding("a.b", "is odd")], extra={"system": "erp"})]
     await engine.start(judged_sale, asked.key, asked)
@@ -153,7 +166,8 @@ async def test_a_body_can_judge_an_error_with_all_it_says(running: str) -> None:
     assert isinstance(run.error, PeriodClosed)
 
 
-async def test_a_foreign_error_becomes_a_defect_that_tells_only_the_log(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_a_foreign_error_becomes_a_defect_that_tells_only_the_log() -> None:
     asked = order()
     TROUBLE[asked.key] = [ZeroDivisionError("secret number 7")]
     await engine.start(sale, asked.key, asked)
@@ -163,7 +177,8 @@ async def test_a_foreign_error_becomes_a_defect_that_tells_only_the_log(running:
     assert "ZeroDivisionError" in str(caught.value.detail)
 
 
-async def test_patience_ends_and_the_last_error_is_told(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_patience_ends_and_the_last_error_is_told() -> None:
     asked = order()
     TROUBLE[asked.key] = [VendorUnavailable("Still down.")] * 1000
     await engine.start(sale, asked.key, asked)
@@ -171,7 +186,8 @@ async def test_patience_ends_and_the_last_error_is_told(running: str) -> None:
         await engine.result(asked.key)
 
 
-async def test_a_message_wakes_a_waiting_run_once_per_key(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_a_message_wakes_a_waiting_run_once_per_key() -> None:
     asked = order()
     await engine.start(waiting_sale, asked.key, asked)
     assert await engine.notify(asked.key, "go", {"word": "now"}, key=f"go-{asked.key}") is True
@@ -180,24 +196,26 @@ async def test_a_message_wakes_a_waiting_run_once_per_key(running: str) -> None:
     assert await engine.notify("nobody", "go") is False
 
 
-async def test_waiting_ends_when_the_time_is_up(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_waiting_ends_when_the_time_is_up() -> None:
     asked = order()
     await engine.start(timed_sale, asked.key, asked)
     assert (await engine.result(asked.key)).key == asked.key
 
 
-async def test_a_queue_runs_everything(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_a_queue_runs_everything() -> None:
     asked = [order() for _ in range(5)]
     for each in asked:
         await engine.start(sale, each.key, each, queue="narrow")
     assert [(await engine.result(each.key)).key for each in asked] == [each.key for each in asked]
 
 
-async def test_a_cancelled_run_can_be_resumed(running: str) -> None:
+@pytest.mark.usefixtures("running")
+async def test_a_cancelled_run_can_be_resumed() -> None:
     asked = order()
     await engine.start(waiting_sale, asked.key, asked)
-    while SEEN[asked.key] == 0:
-        await asyncio.sleep(0.01)
+    await rung_up(asked)
     await engine.cancel(asked.key)
     run = await engine.outcome(asked.key)
     assert run is not None
@@ -213,8 +231,7 @@ async def test_a_restart_goes_on_where_it_stood(url: str) -> None:
     asked = order()
     async with engine.running(engine.EngineSettings(url, executor_id="one")):
         await engine.start(waiting_sale, asked.key, asked)
-        while SEEN[asked.key] == 0:
-            await asyncio.sleep(0.01)
+        await rung_up(asked)
         await asyncio.sleep(0.1)
     async with engine.running(engine.EngineSettings(url, executor_id="one")):
         await engine.notify(asked.key, "go", {"word": "again"})
@@ -229,8 +246,7 @@ async def test_the_runs_of_a_silent_executor_are_adopted(url: str) -> None:
         dead = Keeper(Heartbeats(database, executor_id="dead", app_version="1"))
         await dead.look_after()
         await engine.start(waiting_sale, asked.key, asked)
-        while SEEN[asked.key] == 0:
-            await asyncio.sleep(0.01)
+        await rung_up(asked)
         await asyncio.sleep(0.1)
     async with engine.running(engine.EngineSettings(url, executor_id="alive")):
         alive = Keeper(Heartbeats(database, executor_id="alive", app_version="1"), silent_for=0.2)
@@ -243,7 +259,9 @@ async def test_the_runs_of_a_silent_executor_are_adopted(url: str) -> None:
     assert SEEN[asked.key] == 1
 
 
-simple = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.dates() | st.decimals(allow_nan=False)
+simple = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.dates() | st.decimals(allow_nan=False)
+)
 
 
 @given(st.recursive(simple, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20))

@@ -32,6 +32,7 @@ class ReplicatedCounters:
             socket_timeout=_PATIENCE_SECONDS,
             socket_connect_timeout=_PATIENCE_SECONDS,
         )
+        self._client: Any = storage.bridge.storage
         self._strategies: dict[str, RateLimiter] = {
             "moving": MovingWindowRateLimiter(storage),
             "fixed": FixedWindowRateLimiter(storage),
@@ -56,6 +57,10 @@ class ReplicatedCounters:
             Standing(has_room, max(0, int(remaining)), max(1, ceil(until - now)))
             for has_room, (until, remaining) in zip(admitted, stands, strict=True)
         ]
+
+    async def aclose(self) -> None:
+        """Close the connections to the store."""
+        await self._client.aclose()
 
     async def _hit(self, count: Count) -> bool:
         return await self._strategies[count.window.algorithm].hit(count.item, *count.identity)
