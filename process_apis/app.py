@@ -25,7 +25,6 @@ from process_apis.tenants import Tenants
 from process_apis.time_to_bill import routes as time_to_bill
 from process_apis.views import routes as views
 from shared.errors.taxonomy import Misconfigured
-from shared.gateway.document import load_documents
 from shared.gateway.supplies import KeySource
 from shared.persistence import Bus, Database, DeadLetters, EventLog, Relay, upgrade
 from shared.persistence.idempotency_store import PostgresIdempotencyStore
@@ -42,7 +41,7 @@ def create_app(settings: ProcessSettings, *, systems: Systems | None = None, key
     house = _furnished(settings, systems)
     furnish(house)
     engine.declare_transient(as_database_trouble)
-    dispatcher = Dispatcher(house.database)
+    dispatcher = Dispatcher(house.database, at_once=max(1, settings.database_pool // 3))
     for process in PROCESSES:
         process.register(dispatcher)
     approval_desk = ApprovalDesk(house.database, house.approvals, engine.notify)
@@ -88,7 +87,6 @@ def create_app(settings: ProcessSettings, *, systems: Systems | None = None, key
         title="Throughline process APIs",
         routers=[*routers, approval_router(approval_desk), exception_router(exception_desk), *views.routers],
         settings=settings,
-        gateway=load_documents(settings.gateway_dir, "process"),
         lifespan=life,
         readiness=(database, event_bus),
         idempotency=PostgresIdempotencyStore(house.database),

@@ -25,8 +25,10 @@ class _Consumer:
 class Dispatcher:
     """Collects what the processes want to hear and do, then listens and does it until stopped."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, at_once: int = 5) -> None:
+        """`at_once` events are acted on together: each holds one connection, and its acts need others."""
         self._database = database
+        self._places = asyncio.Semaphore(at_once)
         self._inbox = Inbox()
         self._consumers: dict[str, _Consumer] = {}
         self._rounds: list[tuple[float, str, Round]] = []
@@ -66,7 +68,7 @@ class Dispatcher:
         repeatable; once it is committed no second delivery acts.
         """
         consumer = self._consumers[consumer_name]
-        async with self._database.transaction() as conn:
+        async with self._places, self._database.transaction() as conn:
             if not await self._inbox.accept(conn, consumer.name, f"{event.source}#{event.id}"):
                 return False
             for act in consumer.acts.get(event.type, ()):

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shared.gateway.document import load_documents
+from shared.gateway.supplies import KeySource
 from shared.persistence import Bus, Database, DeadLetters, Relay, upgrade
 from shared.serving.app import TierApp, build_app
 from shared.serving.health import Check
-from system_apis.catalog import open_catalog
+from system_apis.catalog import Catalog, open_catalog
 from system_apis.crossref_store import CrossReferences
 from system_apis.intake import Intake
 from system_apis.routes import connectors, crm, erp, psa, webhooks
@@ -22,47 +22,53 @@ from system_apis.settings import SystemSettings
 ROUTERS = (crm.router, psa.router, erp.router, webhooks.router, connectors.router)
 
 
-def create_app(settings: SystemSettings) -> TierApp:
-    """The system tier, ready to be served."""
+def create_app(settings: SystemSettings, *, catalog: Catalog | None = None, keys: KeySource | None = None) -> TierApp:
+    """The system tier, ready to be served; without a catalog the tenants' files are read when it starts."""
     database = Database(settings.database_url, pool=24, application="throughline-system")
+    bus = Bus(dead_letters=DeadLetters(database))
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncGenerator[None]:
         await asyncio.to_thread(upgrade, settings.database_url, "system_apis")
-        catalog = open_catalog(settings.tenants_dir)
-        intake = Intake(database, catalog, poll_seconds=settings.poll_seconds)
-        app.state.rooms = Rooms(database, catalog, CrossReferences(database), intake)
-        async with _relaying(database, settings.nats_url):
+        opened = catalog or open_catalog(settings.tenants_dir)
+        references = CrossReferences(database)
+        intake = Intake(database, opened, poll_seconds=settings.poll_seconds)
+        app.state.rooms = Rooms(database, opened, references, intake)
+        async with _relaying(database, bus, settings.nats_url):
             intake.start()
             try:
                 yield
             finally:
                 await intake.stop()
-                await catalog.aclose()
-                await database.aclose()
+                await opened.aclose()
+                await references.aclose()
+        await database.aclose()
 
     async def database_answers() -> Check:
         await database.ping()
         return Check("database", ok=True)
+
+    async def event_bus() -> Check:
+        return Check("event bus", ok=settings.nats_url is None or bus.is_connected, reason="not connected")
 
     return build_app(
         tier="system",
         title="Throughline System APIs",
         routers=ROUTERS,
         settings=settings,
-        gateway=load_documents(settings.gateway_dir, "system"),
         lifespan=lifespan,
-        readiness=[database_answers],
+        readiness=[database_answers, event_bus],
+        keys=keys,
     )
 
 
 @asynccontextmanager
-async def _relaying(database: Database, nats_url: str | None) -> AsyncGenerator[None]:
+async def _relaying(database: Database, bus: Bus, nats_url: str | None) -> AsyncGenerator[None]:
     """Publish the event log while the block lasts; without a bus the log keeps everything until there is one."""
     if nats_url is None:
         yield
         return
-    bus = await Bus(dead_letters=DeadLetters(database)).connect(nats_url)
+    await bus.connect(nats_url, name="throughline-system")
     relay = Relay(database, bus)
     running = asyncio.create_task(relay.run())
     try:

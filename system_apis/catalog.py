@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,8 @@ from system_apis.ports.erp import ErpPort
 from system_apis.ports.psa import PsaPort
 
 CONNECTORS = Path(__file__).parent / "connectors"
+_TENANT: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
+_URL: Final = re.compile(r"^https?://[^/\s]+")
 
 
 class BoundConnector(BaseModel):
@@ -37,7 +40,8 @@ class TenantConnectors(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    connectors: dict[Role, BoundConnector]
+    tenant: str | None = None
+    connectors: dict[Role, BoundConnector] = Field(min_length=1)
 
 
 class Connector(ChangePoll, Protocol):
@@ -121,33 +125,51 @@ def open_catalog(tenants_dir: Path) -> Catalog:
     if not files:
         raise Misconfigured(f"{tenants_dir}: no tenant file (<tenant>.yaml) is there")
     bound: dict[tuple[str, Role], Bound] = {}
+    signed: dict[tuple[str, str], str] = {}
     for path in files:
         opened: dict[str, Bound] = {}
         for role, chosen in _read(path).connectors.items():
-            shared_with = next(
-                (o for o in opened.values() if o.vendor == chosen.vendor), None
-            )  # one vendor in two roles: one connection
+            _refuse_shared_secret(path, role, chosen, signed)
+            shared_with = opened.get(chosen.vendor)  # one vendor in two roles: one connection
             one = (
                 Bound(path.stem, role, chosen.vendor, shared_with.connector, shared_with.intake)
                 if shared_with
                 else _open(path, role, chosen)
             )
-            opened[role] = one
-            bound[path.stem, role] = one
+            opened[chosen.vendor] = bound[path.stem, role] = one
     return Catalog(bound)
 
 
+def _refuse_shared_secret(path: Path, role: Role, chosen: BoundConnector, signed: dict[tuple[str, str], str]) -> None:
+    """A delivery belongs to the tenant whose secret signed it, so no two may have the same."""
+    secret = chosen.secrets.get("webhook_secret")
+    if secret is None:
+        return
+    owner = signed.setdefault((chosen.vendor, secret), path.stem)
+    if owner != path.stem:
+        where = f"{path.name}: connectors.{role}.secrets.webhook_secret"
+        raise Misconfigured(f"{where}: is the same as that of {owner}.yaml; a delivery must tell whose it is")
+
+
 def _read(path: Path) -> TenantConnectors:
+    if not _TENANT.match(path.stem):
+        raise Misconfigured(f"{path.name}: the file's name is the tenant's; it must match {_TENANT.pattern}")
     try:
         document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return TenantConnectors.model_validate(document)
+        read = TenantConnectors.model_validate(document)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path.name}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise Misconfigured(f"{path.name}: not YAML: {error}") from error
+        raise Misconfigured(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         listed = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)
+            f"{'.'.join(map(str, e['loc'])) or '(document)'}: {e['msg']}"
+            for e in error.errors(include_url=False, include_input=False)
         )
         raise Misconfigured(f"{path.name}: {listed}") from None
+    if read.tenant not in {None, path.stem}:
+        raise Misconfigured(f"{path.name}: tenant: is {read.tenant}, but the file's name says {path.stem}")
+    return read
 
 
 def _open(path: Path, role: Role, chosen: BoundConnector) -> Bound:
@@ -163,10 +185,16 @@ def _open(path: Path, role: Role, chosen: BoundConnector) -> Bound:
         raise Misconfigured(f"{where}.settings.{strange[0]}: not a setting of {chosen.vendor}")
     if strange := sorted(chosen.secrets.keys() - set(manifest.secrets)):
         raise Misconfigured(f"{where}.secrets.{strange[0]}: not a secret of {chosen.vendor}")
+    for name, value in chosen.settings.items():
+        if name.endswith("_url") and not _URL.match(value):
+            raise Misconfigured(f"{where}.settings.{name}: must be an http(s) address")
     binding = Binding(path.stem, chosen.vendor, chosen.settings, chosen.secrets)
     package = f"system_apis.connectors.{chosen.vendor}"
-    connector = importlib.import_module(f"{package}.connector").open_connector(binding)
     intake: WebhookIntake | None = None
-    if (folder / "webhooks.py").exists():
-        intake = importlib.import_module(f"{package}.webhooks").open_intake(binding)
+    try:
+        if (folder / "webhooks.py").exists():
+            intake = importlib.import_module(f"{package}.webhooks").open_intake(binding)
+        connector = importlib.import_module(f"{package}.connector").open_connector(binding)
+    except (Misconfigured, ValueError) as error:
+        raise Misconfigured(f"{where}: {error}") from error
     return Bound(path.stem, role, chosen.vendor, connector, intake)

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any
 
+import psutil
 import uvloop
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -39,6 +40,7 @@ class Server:
 
     kind: str
     port: int
+    pid: int
 
 
 async def run(rounds: int = _ROUNDS, seconds: float = _SECONDS) -> dict[str, Any]:
@@ -53,7 +55,10 @@ async def run(rounds: int = _ROUNDS, seconds: float = _SECONDS) -> dict[str, Any
             await _loaded(server.port, token, seconds / 2)
         for _ in range(rounds):
             for server in servers:
-                loads[server.kind].append(await _loaded(server.port, token, seconds))
+                before = _cpu_seconds(server.pid)
+                load = await _loaded(server.port, token, seconds)
+                load.cpu_seconds = _cpu_seconds(server.pid) - before
+                loads[server.kind].append(load)
     rates = {kind: statistics.median(load.rate for load in found) for kind, found in loads.items()}
     return {
         "endpoint": f"GET {PATH}",
@@ -64,6 +69,7 @@ async def run(rounds: int = _ROUNDS, seconds: float = _SECONDS) -> dict[str, Any
         **{kind: _summary(found) for kind, found in loads.items()},
         "full_to_bare": _ratio(loads["full"], loads["bare"]),
         "full_to_book": _ratio(loads["full"], loads["book"]),
+        "full_to_bare_by_cpu": _ratio_by_cpu(loads["full"], loads["bare"]),
         "added_microseconds_per_request": round(1e6 / rates["full"] - 1e6 / rates["bare"], 1),
     }
 
@@ -98,6 +104,9 @@ def _summary(loads: list[Load]) -> dict[str, Any]:
         "requests_per_second": round(statistics.median(load.rate for load in loads)),
         "p50_ms": round(statistics.median(load.quantile(0.50) for load in loads) * 1000, 3),
         "p99_ms": round(statistics.median(load.quantile(0.99) for load in loads) * 1000, 3),
+        "cpu_us_per_request": round(
+            statistics.median(load.cpu_seconds / len(load.latencies) for load in loads) * 1e6, 1
+        ),
         "refused": sum(load.refused for load in loads),
     }
 
@@ -105,6 +114,20 @@ def _summary(loads: list[Load]) -> dict[str, Any]:
 def _ratio(ours: list[Load], theirs: list[Load]) -> float:
     """Median of the ratios of neighbouring rounds: what disturbs the machine disturbs both."""
     return round(statistics.median(a.rate / b.rate for a, b in zip(ours, theirs, strict=True)), 3)
+
+
+def _ratio_by_cpu(ours: list[Load], theirs: list[Load]) -> float:
+    """The same by processor time of the servers per request, which other programs on the machine disturb less."""
+    return round(_cpu_per_request(theirs) / _cpu_per_request(ours), 3)
+
+
+def _cpu_per_request(loads: list[Load]) -> float:
+    return statistics.median(load.cpu_seconds / max(1, len(load.latencies)) for load in loads)
+
+
+def _cpu_seconds(pid: int) -> float:
+    spent = psutil.Process(pid).cpu_times()
+    return float(spent.user + spent.system)
 
 
 @asynccontextmanager
@@ -125,7 +148,7 @@ async def _served(kind: str, key: ECKey, redis_url: str | None) -> AsyncGenerato
         process.stdin.write(json.dumps(key.as_dict(private=False)).encode())
         process.stdin.close()
         await _until_listening(port, process)
-        yield Server(kind, port)
+        yield Server(kind, port, process.pid)
     finally:
         await _ended(process)
 

@@ -18,6 +18,7 @@ class Load:
     seconds: float
     latencies: list[float] = field(default_factory=list[float])
     refused: int = 0
+    cpu_seconds: float = 0.0
 
     @property
     def rate(self) -> float:

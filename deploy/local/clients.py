@@ -41,7 +41,7 @@ class DemoClient:
             "secret": secret,
         }
         if self.exchanges_at:
-            seed |= {"acts_at": self.exchanges_at, "grant_types": ["client_credentials", _EXCHANGE]}
+            seed |= {"acts_at": self.exchanges_at, "grant_types": [_EXCHANGE]}
         return seed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from deploy.local.clients import CLIENT_IDS, clients_document
+from deploy.local.clients import CLIENT_IDS, PROCESS_AUDIENCE, clients_document
 from deploy.local.installation import GATEWAY_DIR
 from experience_apis.app import create_app as create_experience
 from experience_apis.settings import ExperienceSettings
@@ -49,7 +49,11 @@ def _apps(folder: Path) -> dict[str, TierApp]:
     common = {"database_url": _NOWHERE, "issuer_url": _ISSUER, "gateway_dir": GATEWAY_DIR}
     return {
         "system": create_system(SystemSettings.model_validate({**common, "tenants_dir": "."})),
-        "process": create_process(ProcessSettings.model_validate({**common, "system_url": "http://127.0.0.1:8101"})),
+        "process": create_process(
+            ProcessSettings.model_validate(
+                {**common, "port": 0, "audience": PROCESS_AUDIENCE, "system_url": "http://127.0.0.1:8101"}
+            )
+        ),
         "experience": create_experience(
             ExperienceSettings.model_validate(
                 {

@@ -52,8 +52,7 @@ class ApprovalDesk:
     async def decide(self, tenant: str, approval_id: str, body: DecisionBody, decider: Decider) -> Approval:
         """Record the decision, then tell the run; if telling fails the sweep tells it later."""
         async with self.database.transaction() as conn:
-            notice = await self.approvals.decide(conn, tenant, approval_id, body, decider)
-            decided = await self.approvals.get(conn, tenant, approval_id)
+            decided, notice = await self.approvals.decide(conn, tenant, approval_id, body, decider)
         try:
             await self.tell(notice)
         except PlatformError as trouble:
@@ -62,17 +61,16 @@ class ApprovalDesk:
 
     async def tell(self, notice: Notice) -> None:
         """Tell the run of the decision. Repeat: one more glance at the row."""
-        message = {"because": "decided", "approval_id": notice.approval_id}
-        await self.notify(notice.run_id, notice.topic, message)
-        async with self.database.transaction() as conn:
-            await self.approvals.noticed(conn, notice)
+        await self.notify(notice.run_id, notice.topic, {"because": "decided", "approval_id": notice.approval_id})
 
     async def tell_forgotten(self, *, older_than: float = 10.0) -> None:
-        """Tell the runs that were never told because a process died in between."""
+        """Tell the runs again that have not looked at a decision since, because a process died in between."""
         async with self.database.transaction() as conn:
             forgotten = await self.approvals.unnoticed(conn, older_than=older_than)
         for notice in forgotten:
             await self.tell(notice)
+            async with self.database.transaction() as conn:
+                await self.approvals.noticed(conn, notice)
 
 
 def _decider(caller: Principal) -> Decider:

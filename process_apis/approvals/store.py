@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -31,9 +32,11 @@ _REQUEST = text("""
             CAST(:snapshot AS jsonb), :expires_at)
     ON CONFLICT (tenant, id) DO NOTHING
 """)
-_EXPIRE = text("""
-    UPDATE approvals SET state = 'expired', decided_at = now()
-    WHERE tenant = :tenant AND id = ANY(:ids) AND state = 'open' AND expires_at <= now()
+_EXPIRE_AND_NOTICE = text("""
+    UPDATE approvals SET noticed_at = now(), decided_at = coalesce(decided_at, now()),
+        state = CASE WHEN state = 'open' THEN 'expired' ELSE state END
+    WHERE tenant = :tenant AND id = ANY(:ids) AND noticed_at IS NULL
+      AND (decided_at IS NOT NULL OR expires_at <= now())
 """)
 _WITHDRAW = text("""
     UPDATE approvals SET state = 'withdrawn', decided_at = now(), noticed_at = now(), comment = :because
@@ -44,9 +47,10 @@ _OF_SUBJECT = text(
     f"SELECT {_COLUMNS} FROM approvals WHERE tenant = :tenant AND subject_id = :subject ORDER BY position"
 )
 _LOCK = text(f"SELECT {_COLUMNS}, topic FROM approvals WHERE tenant = :tenant AND id = :id FOR UPDATE")
-_DECIDE = text("""
+_DECIDE = text(f"""
     UPDATE approvals SET state = :state, decided_by = :who, decided_at = now(), comment = :comment
     WHERE tenant = :tenant AND id = :id
+    RETURNING {_COLUMNS}
 """)
 _GAVE_ANOTHER = text("""
     SELECT 1 FROM approvals
@@ -56,7 +60,7 @@ _AUDIT = text("""
     INSERT INTO approval_decisions (tenant, approval_id, decision, decided_by, through, comment, saw)
     VALUES (:tenant, :id, :decision, :who, :through, :comment, CAST(:saw AS jsonb))
 """)
-_NOTICED = text("UPDATE approvals SET noticed_at = now() WHERE tenant = :tenant AND id = :id")
+_NOTICED = text("UPDATE approvals SET noticed_at = now() WHERE tenant = :tenant AND id = :id AND noticed_at IS NULL")
 _UNNOTICED = text("""
     SELECT tenant, id AS approval_id, run_id, topic FROM approvals
     WHERE decided_at IS NOT NULL AND noticed_at IS NULL AND decided_at < now() - make_interval(secs => :older_than)
@@ -87,8 +91,11 @@ class Approvals:
         )
 
     async def standing(self, conn: AsyncConnection, tenant: str, ids: Sequence[str]) -> list[Approval]:
-        """How the approvals stand now; those past their day are expired first."""
-        await conn.execute(_EXPIRE, {"tenant": tenant, "ids": list(ids)})
+        """How the approvals stand now, for the run that asked; those past their day are expired first.
+
+        What the run has seen it need not be told of any more.
+        """
+        await conn.execute(_EXPIRE_AND_NOTICE, {"tenant": tenant, "ids": list(ids)})
         rows = await conn.execute(_STANDING, {"tenant": tenant, "ids": list(ids)})
         return [_approval(dict(row)) for row in rows.mappings()]
 
@@ -103,10 +110,11 @@ class Approvals:
 
     async def get(self, conn: AsyncConnection, tenant: str, approval_id: str) -> Approval:
         """One approval. Raises NotFound."""
-        found = await self.standing(conn, tenant, [approval_id])
-        if not found:
+        rows = await conn.execute(_STANDING, {"tenant": tenant, "ids": [approval_id]})
+        row = rows.mappings().one_or_none()
+        if row is None:
             raise NotFound(f"There is no approval {approval_id}.")
-        return found[0]
+        return _approval(dict(row))
 
     async def list_page(
         self,
@@ -135,8 +143,8 @@ class Approvals:
 
     async def decide(
         self, conn: AsyncConnection, tenant: str, approval_id: str, body: DecisionBody, decider: Decider
-    ) -> Notice:
-        """Record a person's decision with what they saw; the answer tells whom to wake.
+    ) -> tuple[Approval, Notice]:
+        """Record a person's decision with what they saw; the approval as decided, and whom to wake.
 
         Raises NotFound, NotPermitted, AlreadyDecided, SameRequester, SameApprover.
         """
@@ -146,7 +154,7 @@ class Approvals:
         if ApprovalKind(row["kind"]) not in decider.kinds:
             raise NotPermitted(f"The caller may not give {row['kind']} approvals.")
         who = decider.who
-        _may_still_be_decided(row["state"], row["decided_by"])
+        _may_still_be_decided(row["state"], row["decided_by"], row["expires_at"])
         if row["requested_by"] == who:
             raise SameRequester
         if (await conn.execute(_GAVE_ANOTHER, {"tenant": tenant, "group_id": row["group_id"], "who": who})).first():
@@ -154,28 +162,31 @@ class Approvals:
         state = ApprovalState.APPROVED if body.decision == "approve" else ApprovalState.REJECTED
         facts = {"tenant": tenant, "id": approval_id, "who": who, "comment": body.comment}
         try:
-            await conn.execute(_DECIDE, {**facts, "state": state.value})
+            decided = (await conn.execute(_DECIDE, {**facts, "state": state.value})).mappings().one()
         except IntegrityError as raced:
             raise SameApprover from raced
         saw = json.dumps(row["snapshot"], default=str)
         await conn.execute(_AUDIT, {**facts, "decision": body.decision, "through": decider.through, "saw": saw})
-        return Notice(tenant=tenant, approval_id=approval_id, run_id=row["run_id"], topic=row["topic"])
+        notice = Notice(tenant=tenant, approval_id=approval_id, run_id=row["run_id"], topic=row["topic"])
+        return _approval(dict(decided)), notice
 
     async def noticed(self, conn: AsyncConnection, notice: Notice) -> None:
-        """The run was told of the decision. Repeat: nothing more."""
+        """The run has a message about the decision. Repeat: nothing more."""
         await conn.execute(_NOTICED, {"tenant": notice.tenant, "id": notice.approval_id})
 
     async def unnoticed(self, conn: AsyncConnection, *, older_than: float) -> list[Notice]:
-        """Decisions whose run was never told, because a process died in between; seconds since the decision."""
+        """Decisions whose run has not looked since, because a process died in between; seconds since the decision."""
         rows = await conn.execute(_UNNOTICED, {"older_than": older_than})
         return [Notice.model_validate(dict(row)) for row in rows.mappings()]
 
 
-def _may_still_be_decided(state: str, by: str | None) -> None:
+def _may_still_be_decided(state: str, by: str | None, expires_at: datetime | None) -> None:
     if state in {ApprovalState.APPROVED, ApprovalState.REJECTED}:
         raise AlreadyDecided(f"This was {state} by {by}.")
     if state != ApprovalState.OPEN:
         raise Conflict(f"This approval is {state}; it can no longer be decided.")
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise Conflict("This approval has expired; it can no longer be decided.")
 
 
 def _approval(row: dict[str, Any]) -> Approval:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
@@ -221,11 +222,18 @@ async def launch(settings: EngineSettings) -> None:
         "scheduler_polling_interval_sec": 3600.0,
     }
     _declared.instance = DBOS(config=config)
+    _speak_through_our_logs()
     DBOS.launch()
     for name, at_once in _declared.queues.items():
         await DBOS.register_queue_async(
             name, worker_concurrency=at_once, polling_interval_sec=0.2, on_conflict="always_update"
         )
+
+
+def _speak_through_our_logs() -> None:
+    engine_log = logging.getLogger("dbos")
+    engine_log.handlers.clear()
+    engine_log.propagate = True
 
 
 async def shutdown() -> None:

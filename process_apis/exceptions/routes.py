@@ -42,6 +42,9 @@ class ExceptionDesk:
         async with self.database.transaction() as conn:
             forgotten = await self.exceptions.unsent(conn, older_than=older_than)
         await self.wake(forgotten)
+        async with self.database.transaction() as conn:
+            for each in forgotten:
+                await self.exceptions.sent(conn, each)
 
 
 def exception_router(desk: ExceptionDesk) -> APIRouter:

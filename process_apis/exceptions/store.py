@@ -131,6 +131,10 @@ class Exceptions:
         rows = await conn.execute(_UNSENT, {"older_than": older_than})
         return [Waiting.model_validate(dict(row)) for row in rows.mappings()]
 
+    async def sent(self, conn: AsyncConnection, waiting: Waiting) -> None:
+        """The run has a message about the wake. Repeat: nothing more."""
+        await self.checking(conn, waiting.tenant, waiting.run_id)
+
     async def assign(self, conn: AsyncConnection, tenant: str, item_id: str, *, assignee: str, who: str) -> Item:
         """Give the item to somebody. Raises NotFound, Conflict."""
         item = await self.get(conn, tenant, item_id)

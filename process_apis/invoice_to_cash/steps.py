@@ -25,8 +25,7 @@ async def settle_invoices(request: ApplyPayment) -> Settled:
     store = PaymentStore(house.database)
     async with house.database.transaction() as connection:
         changed = await store.settle(connection, request.tenant, payment)
-    touched = await store.owed(request.tenant, [a.invoice_id for a in payment.applications])
-    async with house.database.transaction() as connection:
+        touched = await store.owed(connection, request.tenant, [a.invoice_id for a in payment.applications])
         for owed in touched:
             body = InvoicePaid(invoice_id=owed.invoice_id, paid=owed.paid, gross=owed.gross)
             key = f"{owed.invoice_id}:{payment.id}:{payment.source.version}"
@@ -40,7 +39,9 @@ async def tell_account_team(request: ApplyPayment, settled: Settled) -> None:
     """Write the invoices' status to the CRM. Repeat: the same values again."""
     house = rooms()
     crm = house.systems.of(request.tenant).crm
-    for owed in await PaymentStore(house.database).owed(request.tenant, settled.invoice_ids):
+    async with house.database.transaction() as connection:
+        standing = await PaymentStore(house.database).owed(connection, request.tenant, settled.invoice_ids)
+    for owed in standing:
         status = InvoiceStatus(
             invoice_ref=owed.erp_ref,
             period=owed.period,

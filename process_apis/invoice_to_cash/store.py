@@ -114,24 +114,23 @@ class PaymentStore:
             )
         return sorted(touched)
 
-    async def owed(self, tenant: str, invoice_ids: Sequence[str]) -> list[Owed]:
+    async def owed(self, connection: AsyncConnection, tenant: str, invoice_ids: Sequence[str]) -> list[Owed]:
         """What the CRM is to be told of these invoices."""
-        async with self._database.transaction() as connection:
-            found = await connection.execute(
-                text(_RECEIVABLES + " AND i.invoice_id = ANY(:ids) ORDER BY i.invoice_id"),
-                {"tenant": tenant, "ids": list(invoice_ids)},
+        found = await connection.execute(
+            text(_RECEIVABLES + " AND i.invoice_id = ANY(:ids) ORDER BY i.invoice_id"),
+            {"tenant": tenant, "ids": list(invoice_ids)},
+        )
+        return [
+            Owed(
+                row["invoice_id"],
+                row["opportunity_id"],
+                row["erp_ref"],
+                row["period"],
+                Money.of(row["gross"], row["currency"]),
+                Money.of(row["paid"], row["currency"]),
             )
-            return [
-                Owed(
-                    row["invoice_id"],
-                    row["opportunity_id"],
-                    row["erp_ref"],
-                    row["period"],
-                    Money.of(row["gross"], row["currency"]),
-                    Money.of(row["paid"], row["currency"]),
-                )
-                for row in found.mappings()
-            ]
+            for row in found.mappings()
+        ]
 
     async def list_receivables(
         self, tenant: str, *, open_only: bool, after: str | None, limit: int

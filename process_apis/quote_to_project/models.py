@@ -94,12 +94,11 @@ class Check(DealModel):
     region: Text | None = None
 
 
-class Verdict(DealModel):
-    """How a round of approvals stands."""
+class Asked(DealModel):
+    """The approvals asked for, and whether the CRM shows an earlier state that is no longer true."""
 
-    state: ApprovalState
-    said: Text = Field(default="", description="Who decided what, as a sentence.")
-    is_stale: bool = Field(default=False, description="The deal's sources may have changed since it was checked.")
+    approval_ids: tuple[Identifier, ...]
+    was_told: bool
 
 
 class Wish(DealModel):
@@ -107,6 +106,15 @@ class Wish(DealModel):
 
     state: DealState
     why: Text
+
+
+class Verdict(DealModel):
+    """How a round of approvals stands."""
+
+    state: ApprovalState
+    said: Text = Field(default="", description="Who decided what, as a sentence.")
+    is_stale: bool = Field(default=False, description="The deal's sources may have changed since it was checked.")
+    wish: Wish | None = None
 
 
 class DealOutcome(DealModel):

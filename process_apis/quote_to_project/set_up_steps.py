@@ -14,6 +14,7 @@ from process_apis.rooms import rooms
 from shared.canonical.events import Event, ProjectActivated, event_type
 from shared.canonical.projects import Project
 from shared.errors.taxonomy import Conflict, NotFound
+from shared.telemetry import counter
 
 _MOST_ANCESTORS = 10
 _deals = Deals()
@@ -133,4 +134,5 @@ async def activate_deal(request: DealRequest, plan: DealPlan) -> DealOutcome:
         await _deals.activate(conn, request, plan)
         await house.events.append(conn, [event])
         await note(conn, request, "activated", "The project is active; work can be booked and billed.")
+    counter("throughline_process_deals_total", ["state"]).labels(DealState.ACTIVATED.value).inc()
     return DealOutcome(state=DealState.ACTIVATED, project_id=plan.project.id)

@@ -15,6 +15,7 @@ from process_apis.exceptions.models import Finding, OwnerRole, Parking
 from process_apis.journal.models import Entry
 from process_apis.quote_to_project.models import (
     Admission,
+    Asked,
     Check,
     DealFacts,
     DealOutcome,
@@ -31,12 +32,13 @@ from process_apis.rooms import rooms
 from shared.canonical.customers import Customer
 from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, Opportunity
 from shared.errors.taxonomy import NotFound, PlatformError, QuoteNotWon
-from shared.telemetry import correlation_id
+from shared.telemetry import correlation_id, counter
 
 PROCESS = "quote_to_project"
 SIGNAL = "signal"
 DECISION = "decision"
 _deals = Deals()
+_moves = counter("throughline_process_deals_total", ["state"], "Deals by the state they came to; a retry counts again.")
 
 
 async def note(conn: AsyncConnection, request: DealRequest, step: str, sentence: str, **more: Any) -> None:
@@ -163,6 +165,7 @@ async def park_deal(request: DealRequest, found: tuple[Finding, ...], region: st
         await note(
             conn, request, f"parked {digest}", f"The deal waits: {' '.join(each.reason for each in found)}"[:1000]
         )
+    _moves.labels(DealState.EXCEPTION.value).inc()
 
 
 def trouble_findings(doing: str, trouble: PlatformError) -> tuple[Finding, ...]:
@@ -223,7 +226,7 @@ async def was_told(request: DealRequest) -> bool:
 
 
 @engine.step("request approvals")
-async def request_approvals(request: DealRequest, plan: DealPlan, number: int) -> list[str]:
+async def request_approvals(request: DealRequest, plan: DealPlan, number: int) -> Asked:
     """Ask for the approvals the rules demand, with what the deciders are to see."""
     house = rooms()
     opportunity = plan.opportunity
@@ -254,7 +257,8 @@ async def request_approvals(request: DealRequest, plan: DealPlan, number: int) -
         await note(
             conn, request, f"approvals {number}", f"Approval by {wanted} was asked for.", amount=opportunity.amount
         )
-    return ids
+        was_told = await _deals.told_crm(conn, request) is not None
+    return Asked(approval_ids=tuple(ids), was_told=was_told)
 
 
 def _shown(plan: DealPlan) -> dict[str, Any]:
@@ -268,11 +272,11 @@ def _shown(plan: DealPlan) -> dict[str, Any]:
 
 
 @engine.step("read verdict")
-async def read_verdict(request: DealRequest, approval_ids: list[str], number: int) -> Verdict:
-    """How the approvals stand; a refusal takes back what is still asked."""
+async def read_verdict(request: DealRequest, asked: Asked, number: int) -> Verdict:
+    """How the approvals stand and whether the deal is to end; a refusal takes back what is still asked."""
     house = rooms()
     async with house.database.transaction() as conn:
-        standing = await house.approvals.standing(conn, request.tenant, approval_ids)
+        standing = await house.approvals.standing(conn, request.tenant, asked.approval_ids)
         state = _verdict(standing)
         said = " ".join(_said(each) for each in standing if each.decided_by)
         if state in {ApprovalState.REJECTED, ApprovalState.EXPIRED}:
@@ -280,7 +284,8 @@ async def read_verdict(request: DealRequest, approval_ids: list[str], number: in
         for each in standing:
             if each.decided_by:
                 await note(conn, request, f"decided {each.kind.value} {number}", _said(each), by=each.decided_by)
-        return Verdict(state=state, said=said[:1000], is_stale=await _deals.is_stale(conn, request))
+        is_stale, wish = await _deals.is_stale(conn, request), await _deals.wish(conn, request)
+        return Verdict(state=state, said=said[:1000], is_stale=is_stale, wish=wish)
 
 
 def _verdict(standing: list[Approval]) -> ApprovalState:
@@ -313,6 +318,7 @@ async def stop_deal(request: DealRequest, state: DealState, why: str) -> DealOut
         await house.exceptions.drop(conn, request.tenant, request.run_id, why=why)
         await house.approvals.withdraw(conn, request.tenant, request.run_id, why)
         await note(conn, request, "stopped", why)
+    _moves.labels(state.value).inc()
     return DealOutcome(state=state, message=why)
 
 

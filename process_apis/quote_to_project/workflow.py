@@ -111,16 +111,17 @@ async def _plan_without_findings(request: DealRequest) -> DealPlan:
 
 async def _verdict(request: DealRequest, plan: DealPlan, number: int) -> Verdict:
     """Ask for the approvals and wait until they are all given, one is refused, or time is up."""
-    approval_ids = await steps.request_approvals(request, plan, number)
-    if await steps.was_told(request):
+    asked = await steps.request_approvals(request, plan, number)
+    if asked.was_told:
         await _tell(request, DeliveryStatus(stage=DeliveryStage.IN_REVIEW, message="Waiting for approval."))
     glances = 0
     while True:
-        verdict = await steps.read_verdict(request, approval_ids, number)
+        await engine.wait_for(steps.DECISION, seconds=min(_FIRST_GLANCE * 2**glances, _FIRST_RECHECK))
+        verdict = await steps.read_verdict(request, asked, number)
+        if verdict.wish is not None:
+            raise DealStopped(verdict.wish.state, verdict.wish.why)
         if verdict.state is not ApprovalState.OPEN:
             return verdict
-        await engine.wait_for(steps.DECISION, seconds=min(_FIRST_GLANCE * 2**glances, _FIRST_RECHECK))
-        await _stop_if_asked(request)
         glances = min(glances + 1, 10)
 
 

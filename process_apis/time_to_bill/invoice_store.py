@@ -108,6 +108,10 @@ class InvoiceStore:
         )
         return BilledInvoiceDetail(**_fields(row), lines=shown)
 
+    async def get_within(self, connection: AsyncConnection, tenant: str, invoice_id: str) -> BilledInvoice:
+        """One invoice without its lines, inside a caller's transaction. Raises NotFound."""
+        return BilledInvoice(**_fields(await self._row(connection, tenant, invoice_id)))
+
     async def list_page(
         self, tenant: str, *, state: str | None, contract_id: str | None, after: str | None, limit: int
     ) -> Page[BilledInvoice]:
@@ -186,15 +190,16 @@ class InvoiceStore:
             milestone_refs=tuple(refs.get("milestone", ())),
         )
 
-    async def approve(self, connection: AsyncConnection, tenant: str, invoice_id: str) -> None:
+    async def approve(self, tenant: str, invoice_id: str) -> None:
         """The draft may be posted. Repeat: nothing more."""
-        await connection.execute(
-            text(
-                "UPDATE invoices SET state = 'approved', approved_at = now()"
-                " WHERE tenant = :tenant AND invoice_id = :id AND state = 'draft'"
-            ),
-            {"tenant": tenant, "id": invoice_id},
-        )
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                text(
+                    "UPDATE invoices SET state = 'approved', approved_at = now()"
+                    " WHERE tenant = :tenant AND invoice_id = :id AND state = 'draft'"
+                ),
+                {"tenant": tenant, "id": invoice_id},
+            )
 
     async def reject(self, connection: AsyncConnection, tenant: str, invoice_id: str, reason: str) -> None:
         """Let the draft's work go again; it is ready for the next run. Repeat: nothing more."""
@@ -235,18 +240,19 @@ class InvoiceStore:
         )
         return True
 
-    async def note(self, tenant: str, invoice_id: str, *, marked: bool = False, told: bool = False) -> None:
+    async def note(
+        self, connection: AsyncConnection, tenant: str, invoice_id: str, *, marked: bool = False, told: bool = False
+    ) -> None:
         """Record that the PSA holds the mark, or that the CRM was told. Repeat: the first instant stays."""
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                text(
-                    "UPDATE invoices SET"
-                    " marked_at = CASE WHEN :marked THEN coalesce(marked_at, now()) ELSE marked_at END,"
-                    " told_at = CASE WHEN :told THEN coalesce(told_at, now()) ELSE told_at END"
-                    " WHERE tenant = :tenant AND invoice_id = :id"
-                ),
-                {"tenant": tenant, "id": invoice_id, "marked": marked, "told": told},
-            )
+        await connection.execute(
+            text(
+                "UPDATE invoices SET"
+                " marked_at = CASE WHEN :marked THEN coalesce(marked_at, now()) ELSE marked_at END,"
+                " told_at = CASE WHEN :told THEN coalesce(told_at, now()) ELSE told_at END"
+                " WHERE tenant = :tenant AND invoice_id = :id"
+            ),
+            {"tenant": tenant, "id": invoice_id, "marked": marked, "told": told},
+        )
 
     async def note_problem(self, tenant: str, invoice_id: str, problem: str | None) -> None:
         """What keeps the invoice from going on, for people to see; None clears it."""

@@ -27,7 +27,6 @@ from process_apis.time_to_bill.work_store import WorkStore
 from process_apis.time_to_bill.workflow import bill_work
 from shared.canonical.events import Event
 from shared.canonical.references import CanonicalModel, Identifier, Page
-from shared.errors.taxonomy import FieldFinding, InvalidRequest
 from shared.identity.principal import Principal
 from shared.serving.principal import current_principal
 
@@ -37,6 +36,10 @@ Caller = Annotated[Principal, Depends(current_principal)]
 Cursor = Annotated[
     str | None,
     Query(max_length=200, pattern=r"^[A-Za-z0-9_.:+-]+$", description="`next_cursor` of the page before."),
+]
+RunCursor = Annotated[
+    str | None,
+    Query(pattern=r"^\d{1,16}$", description="`next_cursor` of the page before."),
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
 ContractFilter = Annotated[str | None, Query(pattern=_ID, max_length=120, description="Only this contract (our id).")]
@@ -69,14 +72,9 @@ async def start_run(caller: Caller, body: BillingRequest) -> BillingRun:
 
 
 @router.get("/runs", summary="List billing runs", operation_id="listBillingRuns")
-async def list_runs(caller: Caller, cursor: Cursor = None, limit: Limit = 50) -> Page[BillingRun]:
+async def list_runs(caller: Caller, cursor: RunCursor = None, limit: Limit = 50) -> Page[BillingRun]:
     """Runs, newest first."""
-    try:
-        before = datetime.fromisoformat(cursor) if cursor else None
-    except ValueError:
-        raise InvalidRequest(findings=[FieldFinding("cursor", "is not a cursor of this list")]) from None
-    if before is not None and before.tzinfo is None:
-        raise InvalidRequest(findings=[FieldFinding("cursor", "is not a cursor of this list")])
+    before = datetime.fromtimestamp(int(cursor) / 1_000_000, UTC) if cursor else None
     return await WorkStore(rooms().database).list_runs(caller.tenant, before=before, limit=limit)
 
 

@@ -15,7 +15,7 @@ from process_apis.time_to_bill.draft_store import DraftStore
 from process_apis.time_to_bill.invoice_store import InvoiceStore, approval_id
 from process_apis.time_to_bill.ledger_store import LedgerStore
 from process_apis.time_to_bill.models import (
-    BilledInvoiceDetail,
+    BilledInvoice,
     BilledInvoiceState,
     BillWork,
     Collected,
@@ -28,7 +28,6 @@ from process_apis.time_to_bill.models import (
 from process_apis.time_to_bill.terms_store import TermsStore
 from process_apis.time_to_bill.work_store import WorkStore
 from shared.canonical.events import Event, InvoicePosted, event_type, fact_id
-from shared.canonical.invoices import Invoice
 from shared.canonical.opportunities import InvoiceStage, InvoiceStatus
 from shared.canonical.references import Page, canonical_id
 from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
@@ -125,17 +124,6 @@ async def read_decision(request: IssueInvoice) -> str:
     return str(standing[0].state) if standing else "open"
 
 
-@engine.step("record the approval")
-async def record_approval(request: IssueInvoice) -> None:
-    """The draft may be posted."""
-    house = rooms()
-    store = InvoiceStore(house.database)
-    invoice = await store.get(request.tenant, request.invoice_id)
-    async with house.database.transaction() as connection:
-        await store.approve(connection, request.tenant, request.invoice_id)
-        await house.journal.write(connection, _entry(request, invoice, "approved", "Finance approved the draft"))
-
-
 @engine.step("release the draft")
 async def release_draft(request: IssueInvoice, reason: str) -> InvoiceOutcome:
     """Undo of drafting: the work is ready for another draft."""
@@ -149,39 +137,25 @@ async def release_draft(request: IssueInvoice, reason: str) -> InvoiceOutcome:
 
 
 @engine.step("post the invoice", lane="erp")
-async def post_invoice(request: IssueInvoice) -> Invoice:
-    """Post in the ERP under our id. Repeat: the invoice already posted."""
-    house = rooms()
-    draft = await InvoiceStore(house.database).draft_of(request.tenant, request.invoice_id)
-    return await house.systems.of(request.tenant).erp.create_invoice(draft)
+async def post_invoice(request: IssueInvoice) -> InvoiceOutcome:
+    """Post the approved draft in the ERP under our id; then its work is billed and the fact told, in one transaction.
 
-
-@engine.step("record the posting")
-async def record_posting(request: IssueInvoice, posted: Invoice) -> None:
-    """The work is billed; the fact is told in the same transaction."""
+    Repeat: the ERP answers with the invoice already posted, and what was recorded stays.
+    """
     house = rooms()
     store = InvoiceStore(house.database)
-    invoice = await store.get(request.tenant, request.invoice_id)
-    body = InvoicePosted(
-        invoice_id=invoice.id, contract_id=invoice.contract_id, period=invoice.period, gross=invoice.gross
-    )
-    kind = event_type(body)
-    event = Event(
-        id=fact_id(kind, request.tenant, invoice.id),
-        source="/process/time-to-bill",
-        type=kind,
-        subject=invoice.id,
-        time=datetime.now(UTC),
-        tenant=request.tenant,
-        data=body.model_dump(mode="json"),
-    )
+    await store.approve(request.tenant, request.invoice_id)
+    draft = await store.draft_of(request.tenant, request.invoice_id)
+    posted = await house.systems.of(request.tenant).erp.create_invoice(draft)
     async with house.database.transaction() as connection:
+        invoice = await store.get_within(connection, request.tenant, request.invoice_id)
         if await store.post(connection, request.tenant, invoice.id, posted.source.system, posted.source.ref):
-            await house.events.append(connection, [event])
-        sentence = f"Posted invoice {invoice.period} over {invoice.gross}"
+            await house.events.append(connection, [_posted(request.tenant, invoice)])
+        sentence = f"Finance approved and the ERP posted the invoice of {invoice.period} over {invoice.gross}"
         await house.journal.write(
             connection, _entry(request, invoice, "posted", sentence, posted.source.system, posted.source.ref)
         )
+    return InvoiceOutcome(invoice_id=invoice.id, state=BilledInvoiceState.POSTED, erp_ref=posted.source.ref)
 
 
 @engine.step("mark as billed", lane="psa")
@@ -189,24 +163,26 @@ async def mark_billed(request: IssueInvoice) -> None:
     """Tell the PSA which of its records stand on the invoice. Repeat: recognised by the invoice id."""
     house = rooms()
     store = InvoiceStore(house.database)
-    written = await house.systems.of(request.tenant).psa.mark_billed(
-        await store.mark_of(request.tenant, request.invoice_id)
-    )
-    await store.note(request.tenant, request.invoice_id, marked=True)
-    invoice = await store.get(request.tenant, request.invoice_id)
+    mark = await store.mark_of(request.tenant, request.invoice_id)
+    written = await house.systems.of(request.tenant).psa.mark_billed(mark)
     async with house.database.transaction() as connection:
-        sentence = f"Marked {invoice.time_entries} time entries and {invoice.milestones} milestones as billed"
+        invoice = await store.get_within(connection, request.tenant, request.invoice_id)
+        await store.note(connection, request.tenant, request.invoice_id, marked=True)
+        sentence = (
+            f"Marked {len(mark.time_entry_refs)} time entries and {len(mark.milestone_refs)} milestones as billed"
+        )
         await house.journal.write(
             connection, _entry(request, invoice, "marked", sentence, written.source.system, written.source.ref)
         )
 
 
 @engine.step("tell the account team", lane="crm")
-async def tell_account_team(request: IssueInvoice) -> InvoiceOutcome:
+async def tell_account_team(request: IssueInvoice) -> None:
     """Write the invoice's status to the CRM. Repeat: the same values again."""
     house = rooms()
     store = InvoiceStore(house.database)
-    invoice = await store.get(request.tenant, request.invoice_id)
+    async with house.database.transaction() as connection:
+        invoice = await store.get_within(connection, request.tenant, request.invoice_id)
     status = InvoiceStatus(
         invoice_ref=invoice.erp_ref or invoice.id,
         period=invoice.period,
@@ -215,8 +191,8 @@ async def tell_account_team(request: IssueInvoice) -> InvoiceOutcome:
         paid=invoice.paid,
     )
     await house.systems.of(request.tenant).crm.amend_invoice_status(invoice.opportunity_id, invoice.id, status)
-    await store.note(request.tenant, invoice.id, told=True)
-    return InvoiceOutcome(invoice_id=invoice.id, state=invoice.state, erp_ref=invoice.erp_ref)
+    async with house.database.transaction() as connection:
+        await store.note(connection, request.tenant, invoice.id, told=True)
 
 
 @engine.step("park the invoice")
@@ -254,7 +230,23 @@ async def resolve_invoice(request: IssueInvoice) -> None:
         )
 
 
-def _stage(invoice: BilledInvoiceDetail) -> InvoiceStage:
+def _posted(tenant: str, invoice: BilledInvoice) -> Event:
+    body = InvoicePosted(
+        invoice_id=invoice.id, contract_id=invoice.contract_id, period=invoice.period, gross=invoice.gross
+    )
+    kind = event_type(body)
+    return Event(
+        id=fact_id(kind, tenant, invoice.id),
+        source="/process/time-to-bill",
+        type=kind,
+        subject=invoice.id,
+        time=datetime.now(UTC),
+        tenant=tenant,
+        data=body.model_dump(mode="json"),
+    )
+
+
+def _stage(invoice: BilledInvoice) -> InvoiceStage:
     if invoice.paid.amount >= invoice.gross.amount:
         return InvoiceStage.PAID
     return InvoiceStage.PARTLY_PAID if invoice.paid.amount > 0 else InvoiceStage.POSTED
@@ -262,7 +254,7 @@ def _stage(invoice: BilledInvoiceDetail) -> InvoiceStage:
 
 def _entry(
     request: IssueInvoice,
-    invoice: BilledInvoiceDetail,
+    invoice: BilledInvoice,
     step: str,
     sentence: str,
     system: str | None = None,

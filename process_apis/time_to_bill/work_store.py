@@ -141,7 +141,7 @@ class WorkStore:
                 {"tenant": tenant, "before": before, "limit": limit + 1},
             )
             rows = [dict(row) for row in found.mappings()]
-        more = rows[limit - 1]["requested_at"].isoformat() if len(rows) > limit else None
+        more = str(int(rows[limit - 1]["requested_at"].timestamp() * 1_000_000)) if len(rows) > limit else None
         return Page(items=tuple(map(_run, rows[:limit])), next_cursor=more)
 
     async def list_work(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from process_apis.durable import engine
 from process_apis.time_to_bill import steps
 from process_apis.time_to_bill.models import (
-    BilledInvoiceState,
     BillingOutcome,
     BillWork,
     InvoiceOutcome,
@@ -14,6 +16,7 @@ from process_apis.time_to_bill.models import (
 from shared.errors.taxonomy import PlatformError
 
 LONGEST_WAIT = 900.0
+Result = TypeVar("Result")
 
 
 @engine.workflow("bill-work")
@@ -54,35 +57,29 @@ async def issue_invoice(request: IssueInvoice) -> InvoiceOutcome:
     decision = await _decided(request)
     if decision != "approved":
         return await steps.release_draft(request, f"the approval was {decision}")
-    await steps.record_approval(request)
-    while True:
-        try:
-            posted = await steps.post_invoice(request)
-            break
-        except PlatformError as error:
-            await _parked(request, error)
-    await steps.record_posting(request, posted)
-    while True:
-        try:
-            await steps.mark_billed(request)
-            await steps.tell_account_team(request)
-            break
-        except PlatformError as error:
-            await _parked(request, error)
-    return InvoiceOutcome(invoice_id=request.invoice_id, state=BilledInvoiceState.POSTED, erp_ref=posted.source.ref)
+    posted = await _persisting(request, steps.post_invoice)
+    await _persisting(request, steps.mark_billed)
+    await _persisting(request, steps.tell_account_team)
+    return posted
 
 
 async def _decided(request: IssueInvoice) -> str:
     """Wait for finance; a lost notice only costs the pause."""
     pause = 30.0
-    while (decision := await steps.read_decision(request)) == "open":
+    while True:
         await engine.wait_for("decision", seconds=pause)
+        decision = await steps.read_decision(request)
+        if decision != "open":
+            return decision
         pause = min(pause * 2, LONGEST_WAIT)
-    return decision
 
 
-async def _parked(request: IssueInvoice, error: PlatformError) -> None:
-    """Show the trouble, wait until somebody asks to go on."""
-    await steps.park_invoice(request, error.code, error.message)
-    await engine.wait_for("wake", seconds=86_400.0)
-    await steps.resolve_invoice(request)
+async def _persisting(request: IssueInvoice, order: Callable[[IssueInvoice], Awaitable[Result]]) -> Result:
+    """Give the order until it is done; where a system refuses, show the trouble and wait for somebody to say go on."""
+    while True:
+        try:
+            return await order(request)
+        except PlatformError as error:
+            await steps.park_invoice(request, error.code, error.message)
+        await engine.wait_for("wake", seconds=86_400.0)
+        await steps.resolve_invoice(request)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from process_apis.approvals.models import Approval
 from process_apis.exceptions.models import Finding, Item
@@ -126,16 +127,26 @@ class LoggedFact(ViewModel):
     event: Event
 
 
+def _written_out(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        message = "must be written as a date and time with its zone"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a finding
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 class ReplayBody(ViewModel):
     """Which events to publish again; at least one filter, all of them narrow."""
 
     ids: tuple[Identifier, ...] | None = Field(default=None, max_length=1000)
     types: tuple[Name, ...] | None = Field(default=None, max_length=50)
     subject: Identifier | None = None
-    since: datetime | None = None
-    before: datetime | None = None
-    dry_run: bool = Field(default=False, description="Only say how many there are.")
-    act_again: bool = Field(
+    since: Instant | None = None
+    before: Instant | None = None
+    dry_run: StrictBool = Field(default=False, description="Only say how many there are.")
+    act_again: StrictBool = Field(
         default=False, description="Let consumers act on them again; otherwise their inboxes skip what they know."
     )
 

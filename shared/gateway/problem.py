@@ -21,6 +21,7 @@ from shared.errors.taxonomy import (
 Headers = list[tuple[bytes, bytes]]
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:throughline:problem:"
+_FINDINGS_IN_DETAIL = 3
 QUOTA_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
 
@@ -51,7 +52,7 @@ def problem_document(error: PlatformError, *, instance: str, correlation_id: str
         "type": problem_type(kind),
         "title": kind.sentence,
         "status": error.status,
-        "detail": error.message,
+        "detail": _detail(error),
         "code": error.code,
         "reaction": error.reaction.value,
         "effect": error.effect.value,
@@ -59,6 +60,13 @@ def problem_document(error: PlatformError, *, instance: str, correlation_id: str
         "correlation_id": correlation_id,
         "errors": [finding.as_json() for finding in error.findings],
     }
+
+
+def _detail(error: PlatformError) -> str:
+    if error.message != type(error).sentence or not error.findings or error.status == NotAuthenticated.status:
+        return error.message
+    told = "; ".join(f"{finding.field}: {finding.reason}" for finding in error.findings[:_FINDINGS_IN_DETAIL])
+    return f"{error.message} {told}"
 
 
 def problem_answer(error: PlatformError, *, instance: str, correlation_id: str) -> tuple[int, Headers, bytes]:

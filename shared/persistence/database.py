@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from math import inf
+from time import monotonic
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from shared.errors.taxonomy import Misconfigured, VendorUnavailable
 
 _DRIVER: Final = "postgresql+psycopg"
 _CONNECT_SECONDS: Final = 5
 _RECYCLE_SECONDS: Final = 1800
+_TRUSTED_SECONDS: Final = 5.0
 
 
 def sqlalchemy_url(url: str) -> URL:
@@ -33,6 +38,24 @@ def sqlalchemy_url(url: str) -> URL:
 def psycopg_url(url: str) -> str:
     """The same URL for psycopg itself."""
     return sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _watch_idleness(engine: Engine) -> None:
+    """Try a connection before use only when it lay idle for a while: a ping costs as much as a small transaction."""
+
+    def returned(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = monotonic()
+
+    def taken(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        if monotonic() - record.info.get("idle_since", inf) < _TRUSTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error
+
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "checkout", taken)
 
 
 class Database:
@@ -54,7 +77,6 @@ class Database:
             pool_size=pool,
             max_overflow=0,
             pool_timeout=wait,
-            pool_pre_ping=True,
             pool_recycle=_RECYCLE_SECONDS,
             connect_args={
                 "application_name": application,
@@ -62,6 +84,7 @@ class Database:
                 "options": options,
             },
         )
+        _watch_idleness(self._engine.sync_engine)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:

@@ -29,6 +29,7 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 class TierApp(FastAPI):
     """A FastAPI application nobody reaches except through the gate."""
 
+    gateway_tier: str
     gateway: Gateway
     documents: GatewayDocuments
     access: LineLog
@@ -105,7 +106,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
         telemetry={"tracing": is_traced, "metrics": False, "logs": False},
         generate_unique_id_function=_operation_id,
     )
-    app.access, app.audit = access, audit
+    app.gateway_tier, app.access, app.audit = tier, access, audit
     for router in (health_router(tier, readiness), *routers):
         app.include_router(router)
     install_problems(app)

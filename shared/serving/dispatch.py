@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.params import Form
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.convertors import StringConvertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.gateway.gateway import Served
+
+_NO_FILES = AsyncExitStack()  # the framework wants one; without form fields nothing is ever put on it
 
 
 def served_routes(app: FastAPI) -> Iterator[Served]:
@@ -37,6 +40,7 @@ def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
         return None
     straight: ASGIApp = target
     endpoint = route.endpoint
+    takes_files = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
 
     async def go(scope: Scope, receive: Receive, send: Send) -> None:
         segments = scope["path"].split("/") if places else ()
@@ -44,6 +48,10 @@ def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
         scope["endpoint"] = endpoint
         scope["route"] = original
         scope["router"] = app.router
+        if not takes_files:
+            scope["fastapi_middleware_astack"] = _NO_FILES
+            await straight(scope, receive, send)
+            return
         async with AsyncExitStack() as files:
             scope["fastapi_middleware_astack"] = files
             await straight(scope, receive, send)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
@@ -27,6 +28,7 @@ class ConnectorView(CanonicalModel):
     budget: Budget
     takes_webhooks: bool
     hints: dict[str, int] = Field(description="Change hints by state: pending, read, failed.")
+    changes_read_until: datetime | None = Field(description="Up to when polls have asked; None before the first.")
 
 
 class ConnectorHealth(ConnectorView):
@@ -46,6 +48,7 @@ async def _view(rooms: Rooms, bound: Bound) -> ConnectorView:
         budget=manifest.budget,
         takes_webhooks=bound.intake is not None,
         hints=await rooms.intake.counts(bound),
+        changes_read_until=await rooms.intake.watermark(bound),
     )
 
 
@@ -63,5 +66,5 @@ async def get_connector(caller: Caller, rooms: InRooms, name: VendorName) -> Con
     try:
         await bound.connector.ping()
     except PlatformError as error:
-        return ConnectorHealth(**view.model_dump(), is_healthy=False, problem=error.message)
+        return ConnectorHealth(**view.model_dump(), is_healthy=False, problem=error.message[:1000])
     return ConnectorHealth(**view.model_dump(), is_healthy=True)

@@ -11,7 +11,7 @@ from shared.canonical.customers import Customer
 from shared.canonical.invoices import Invoice, InvoiceDraft, Payment
 from shared.canonical.projects import Project, ProjectPlan
 from shared.canonical.references import CanonicalModel, Name, Page, Written
-from shared.errors.taxonomy import NotFound
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound
 from system_apis.crossref_store import CrossReference
 from system_apis.routes.parameters import Caller, Cursor, EntityId, InRooms, Limit, ModifiedSince, Rooms
 from system_apis.routes.psa import project_references, same_id
@@ -71,6 +71,8 @@ async def get_customer(caller: Caller, rooms: InRooms, customer_id: EntityId) ->
 async def put_customer(caller: Caller, rooms: InRooms, customer_id: EntityId, body: ErpCustomer) -> Written:
     """The customer, usable by the legal entity. Repeat: the same record."""
     same_id(customer_id, body.customer.id, "customer.id")
+    if body.customer.tenant != caller.tenant:
+        raise InvalidRequest(findings=[FieldFinding("body.customer.tenant", "must be the caller's own tenant")])
     erp, _ = rooms.catalog.erp(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "erp_customer", customer_id):
         written = await erp.amend_customer(body.customer, body.legal_entity_code)

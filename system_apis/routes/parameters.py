@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from shared.identity.principal import Principal
 from shared.persistence.database import Database
@@ -15,12 +17,36 @@ from system_apis.catalog import Catalog
 from system_apis.crossref_store import CrossReferences
 from system_apis.intake import Intake
 
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+_INSTANT: Final = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt ]")
+
+
+def _written_out(value: Any) -> Any:
+    """A bare number would be read as seconds and a day as midnight somewhere: neither says which instant is meant."""
+    if isinstance(value, str) and not _INSTANT.match(value):
+        message = "must be an instant with its offset, such as 2026-10-01T00:00:00Z"
+        raise ValueError(message)
+    return value
+
+
+def _within_reach(value: datetime) -> datetime:
+    """Instants no system has records of mean the same as the nearest one it may have; some cannot even name them."""
+    if value.year < _EARLIEST.year:
+        return _EARLIEST
+    return _LATEST if value.year >= _LATEST.year else value.astimezone(UTC)
+
+
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$"
 Caller = Annotated[Principal, Depends(current_principal)]
 EntityId = Annotated[str, Path(pattern=_ID, max_length=120, description="Our id of the record.")]
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
 ModifiedSince = Annotated[
-    datetime | None,
-    Query(description="Only records changed at or after this instant (UTC).", examples=["2026-10-01T00:00:00Z"]),
+    Instant | None,
+    Query(
+        description="Only records changed at or after this instant; its offset must be given.",
+        examples=["2026-10-01T00:00:00Z"],
+    ),
 ]
 Cursor = Annotated[
     str | None,

@@ -28,7 +28,7 @@ def project_references(project: Project) -> list[CrossReference]:
 def same_id(path_id: str, body_id: str, field: str) -> None:
     """Path and body must name the same record. Raises InvalidRequest."""
     if path_id != body_id:
-        raise InvalidRequest(findings=[FieldFinding(field, f"must equal the id in the path ({path_id})")])
+        raise InvalidRequest(findings=[FieldFinding(f"body.{field}", f"must equal the id in the path ({path_id})")])
 
 
 @router.get("/projects/{project_id}", summary="Read a project", operation_id="getPsaProject")

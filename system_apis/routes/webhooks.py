@@ -5,16 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 
-from shared.canonical.references import CanonicalModel, Name
-from shared.errors.taxonomy import NotAuthenticated, NotFound
+from shared.canonical.references import CanonicalModel, Name, Page, Ref, Text
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotAuthenticated, NotFound
+from shared.outbound import pack_cursor, unpack_cursor
+from system_apis.intake import PollReport
 from system_apis.ports.changes import WebhookDelivery
-from system_apis.routes.parameters import Caller, InRooms
+from system_apis.routes.parameters import Caller, Cursor, InRooms, Limit
 
 router = APIRouter(prefix="/intake/v1", tags=["Intake"])
-ConnectorName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{1,40}$", description="Connector the delivery is for.")]
+_NAME = r"^[a-z][a-z0-9_]{1,40}$"
+ConnectorName = Annotated[str, Path(pattern=_NAME, description="Connector the delivery is for.")]
+OfConnector = Annotated[str | None, Query(pattern=_NAME, description="Only those of this connector.")]
+HintNumber = Annotated[int, Field(ge=1, le=2**63 - 1, description="Number of the hint.")]
 
 
 class Accepted(CanonicalModel):
@@ -24,17 +29,51 @@ class Accepted(CanonicalModel):
     new: int = Field(ge=0, description="Those not seen before.")
 
 
+class Trouble(CanonicalModel):
+    """Why a connector could not be asked."""
+
+    code: str = Field(examples=["vendor_unavailable"])
+    message: Text
+
+
 class PollResult(CanonicalModel):
-    """What one connector had to tell."""
+    """What one connector had to tell, or why it could not."""
 
     connector: Name
     new: int = Field(ge=0)
+    problem: Trouble | None = None
 
 
 class PollResults(CanonicalModel):
     """What all polled connectors had to tell."""
 
     results: tuple[PollResult, ...]
+
+
+class FailedHint(CanonicalModel):
+    """A change that could not be read and is no longer tried."""
+
+    id: HintNumber
+    connector: Name
+    entity: str = Field(examples=["opportunity"])
+    ref: Ref
+    reason: Text = Field(description="Code and sentence of the last attempt.")
+    attempts: int = Field(ge=0)
+    received_at: datetime
+    failed_at: datetime
+
+
+class Retry(CanonicalModel):
+    """Which failed hints are to be read again; without any choice, all of the tenant."""
+
+    connector: Annotated[str, Field(pattern=_NAME)] | None = None
+    ids: tuple[HintNumber, ...] | None = Field(default=None, max_length=1000)
+
+
+class Retried(CanonicalModel):
+    """How many hints will be read again."""
+
+    hints: int = Field(ge=0)
 
 
 @router.post(
@@ -64,8 +103,48 @@ async def deliver(request: Request, rooms: InRooms, connector: ConnectorName) ->
 
 @router.post("/polls", summary="Poll the connected systems now", operation_id="pollNow")
 async def poll_now(caller: Caller, rooms: InRooms) -> PollResults:
-    """Ask every connector of the tenant what changed since its watermark."""
-    connections = {id(b.connector): b for b in rooms.catalog.of_tenant(caller.tenant)}.values()
-    return PollResults(
-        results=tuple([PollResult(connector=b.vendor, new=await rooms.intake.poll(b)) for b in connections])
+    """Ask every connector of the tenant what changed since its watermark; one that is away keeps none of the others."""
+    return PollResults(results=tuple(map(_told, await rooms.intake.poll_all(caller.tenant))))
+
+
+def _told(report: PollReport) -> PollResult:
+    trouble = report.trouble
+    problem = Trouble(code=trouble.code, message=trouble.message[:1000]) if trouble else None
+    return PollResult(connector=report.bound.vendor, new=report.new, problem=problem)
+
+
+@router.get("/failed-hints", summary="List changes that could not be read", operation_id="listFailedHints")
+async def list_failed_hints(
+    caller: Caller, rooms: InRooms, connector: OfConnector = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[FailedHint]:
+    """Hints that were given up after many attempts, oldest first, with the last reason."""
+    found = await rooms.intake.list_failed(caller.tenant, connector, after=_place(cursor), limit=limit + 1)
+    items = tuple(
+        FailedHint(
+            id=hint.id,
+            connector=hint.system,
+            entity=hint.entity,
+            ref=hint.ref,
+            reason=hint.reason,
+            attempts=hint.attempts,
+            received_at=hint.received_at,
+            failed_at=hint.failed_at,
+        )
+        for hint in found[:limit]
     )
+    return Page(items=items, next_cursor=pack_cursor({"after": items[-1].id}) if len(found) > limit else None)
+
+
+@router.post("/failed-hints/retries", summary="Read failed changes again", operation_id="retryFailedHints")
+async def retry_failed_hints(caller: Caller, rooms: InRooms, body: Retry) -> Retried:
+    """Have hints that were given up read once more. Repeat: those still waiting are not counted again."""
+    return Retried(hints=await rooms.intake.retry_failed(caller.tenant, body.connector, body.ids))
+
+
+def _place(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    after = unpack_cursor(cursor).get("after")
+    if type(after) is not int or not 0 <= after < 2**63:
+        raise InvalidRequest(findings=[FieldFinding("cursor", "must be the next_cursor of an earlier answer")])
+    return after

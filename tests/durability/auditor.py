@@ -32,7 +32,9 @@ SET_UP = Counter(
 """What one deal adds to the vendors when it is set up."""
 BILLED = Counter({"kantata invoices": 2, "netsuite invoice": 2, "salesforce Invoice_Status__c": 2})
 """What one deal adds when it is billed."""
-_ORDERS = "SELECT t.id, t.custbody_tl_contract, t.foreigntotal FROM transaction t WHERE t.type = 'SalesOrd' ORDER BY t.id"
+_ORDERS = (
+    "SELECT t.id, t.custbody_tl_contract, t.foreigntotal FROM transaction t WHERE t.type = 'SalesOrd' ORDER BY t.id"
+)
 
 
 class Auditor:

@@ -8,22 +8,24 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
+import psycopg
 
 from deploy.local.main_job.callers import CallFailed
 from deploy.local.main_job.desk import Desk
 from deploy.local.main_job.vendors import Vendors
 from deploy.local.supervisor import House
 from deploy.sandbox.kit.faults import Fault, FaultKind
-from tests.durability.auditor import Auditor
+from tests.durability.auditor import COUNTED, Auditor
 from tests.factories.little_deals import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS, USERS, LittleDeal, joined
 
-TARRY = 4.0
+TARRY = 3.0
 """Seconds between a vendor's deed and its answer: longer than a tier needs to come up again on an idle machine."""
 _PATIENCE = 60.0
 _PAUSE = 0.05
+_PEACE = 0.4
 _DOWN = frozenset({500, 502, 503, 504})
 
 
@@ -41,6 +43,8 @@ class Point:
 class Shift:
     """What the people of one test do, and what is done to the house meanwhile."""
 
+    _slowest_restart: ClassVar[float] = 2.0
+
     def __init__(self, house: House, http: httpx.AsyncClient) -> None:
         """The house must be up."""
         self.house = house
@@ -48,6 +52,7 @@ class Shift:
         self.desk = Desk(house.installation, http)
         self.auditor = Auditor(house.installation, http)
         self._http = http
+        self._late_until = 0.0
 
     # --- the firm --------------------------------------------------------------------------------------------------
     async def open_books(self) -> None:
@@ -70,8 +75,7 @@ class Shift:
 
     async def pay(self, *deals: LittleDeal) -> None:
         """The customers pay in full."""
-        projects = {row.project_id for row in (await self.vendors.salesforce.read_deals()).values()}
-        mine = {(await self.auditor.project_id(deal)) for deal in deals} & projects
+        mine = {await self.auditor.project_id(deal) for deal in deals}
         for invoice in await self.vendors.netsuite.read_invoices():
             if invoice.project_id in mine:
                 paid_on = date(2025, 7, 15)
@@ -99,7 +103,8 @@ class Shift:
                     raise
             await asyncio.sleep(0.2)
 
-    async def until(self, what: str, is_so: Callable[[], Awaitable[bool]], *, seconds: float = _PATIENCE) -> None:
+    @staticmethod
+    async def until(what: str, is_so: Callable[[], Awaitable[bool]], *, seconds: float = _PATIENCE) -> None:
         """Wait for it. Fails naming what did not come about."""
         deadline = time.monotonic() + seconds
         while not await is_so():
@@ -123,6 +128,7 @@ class Shift:
 
         async with self.approving():
             await self.until(f"{', '.join(sorted(wanted))} active", are_active)
+        await self.settled()
 
     async def until_billed(self, *deals: LittleDeal) -> None:
         """Approve and wait until every expected invoice is posted, marked in the PSA and told to the CRM."""
@@ -132,6 +138,18 @@ class Shift:
 
         async with self.approving():
             await self.until(f"{', '.join(deal.reference for deal in deals)} billed", are_billed)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until the last late call has been answered and the vendors are left in peace: only then count."""
+        await asyncio.sleep(max(0.0, self._late_until - time.monotonic()))
+        before = -1
+        while (now := await self._calls()) != before:
+            before = now
+            await asyncio.sleep(_PEACE)
+
+    async def _calls(self) -> int:
+        return sum([sum((await self._control("GET", vendor, "calls")).values()) for vendor in COUNTED])
 
     # --- breaking the ground ---------------------------------------------------------------------------------------
     async def faults(self, *faults: tuple[str, Fault]) -> None:
@@ -150,9 +168,14 @@ class Shift:
         return [rule["struck"] for vendor in vendors for rule in await self._control("GET", vendor, "faults")]
 
     async def kill_at(
-        self, tier: str, points: Sequence[Point], act: Callable[[], Awaitable[Any]], *, seconds: float = TARRY
+        self,
+        tiers: Sequence[str],
+        points: Sequence[Point],
+        act: Callable[[], Awaitable[Any]],
+        *,
+        seconds: float = TARRY,
     ) -> None:
-        """Do `act`; when the calls of all points are under way, kill the tier, and start it again.
+        """Do `act`; when the calls of all points are under way, kill the tiers, and start them again.
 
         Proves that the kill fell before the answers: the vendor has acted, or is going to, and we have no record of it.
         """
@@ -175,15 +198,46 @@ class Shift:
                     unstruck_at = asked_at
                 assert asked_at < deadline, f"calls struck: {struck} of {[point.route for point in points]}"
                 await asyncio.sleep(_PAUSE)
-        self.house.kill(tier)
+        self._late_until = time.monotonic() + seconds
+        for tier in tiers:
+            self.house.kill(tier)
         assert time.monotonic() - unstruck_at < seconds, "an answer came before the kill; nothing would be proved"
-        await self.restart(tier)
+        await self.restart(*tiers)
         assert await self.struck(*vendors) == [1] * len(points)
 
-    async def restart(self, tier: str) -> None:
-        """Start a killed tier; from this thread, since processes end with the thread that started them."""
-        self.house.start(tier, wait=False)
-        await asyncio.to_thread(self.house.wait_ready, tier)
+    async def kill_while_held_up(self, lock: str, act: Callable[[], Awaitable[Any]]) -> None:
+        """Kill the process tier while a statement of its transaction waits for a lock that we hold; start it again."""
+        waiting = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE NOT l.granted"
+        url = self.house.database_url("process")
+        async with (
+            await psycopg.AsyncConnection.connect(url) as holder,
+            await psycopg.AsyncConnection.connect(url, autocommit=True) as watcher,
+        ):
+            await holder.execute(lock.encode())
+
+            async def is_held_up() -> bool:
+                row = await (await watcher.execute(waiting.encode())).fetchone()
+                return row is not None and row[0] > 0
+
+            async with self.approving():
+                await act()
+                await self.until(f"held up by {lock}", is_held_up)
+            self.house.kill("process")
+            await holder.rollback()
+        await self.restart("process")
+
+    def long_enough(self) -> float:
+        """Seconds within which a tier has surely come up again and begun its work afresh, as busy as this machine is."""
+        return self._slowest_restart * 2.5 + TARRY
+
+    async def restart(self, *tiers: str) -> None:
+        """Start killed tiers; from this thread, since processes end with the thread that started them."""
+        began = time.monotonic()
+        for tier in tiers:
+            self.house.start(tier, wait=False)
+        for tier in tiers:
+            await asyncio.to_thread(self.house.wait_ready, tier)
+        Shift._slowest_restart = max(Shift._slowest_restart, time.monotonic() - began)
 
     async def deliveries(self, *, copies: int, order: str) -> None:
         """How the CRM delivers its changes from now on."""

@@ -1,4 +1,4 @@
-"""Little deals in the tables of the sample firm: each is worth the same, so that its sums can be written down by hand."""
+"""Little deals in the sample firm's tables, all worth the same, so that sums can be written down by hand."""
 
 from __future__ import annotations
 

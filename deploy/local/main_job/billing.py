@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-
 from deploy.local.firm import Firm
 from deploy.local.main_job.deals import Standing
-from deploy.local.main_job.desk import Desk, Item
+from deploy.local.main_job.desk import Desk
 from deploy.local.main_job.progress import Display
 from deploy.local.main_job.vendors import Vendors
 from deploy.local.main_job.waiting import Patience, Stalled
@@ -31,53 +28,37 @@ async def book_work(
     return booked | new.keys()
 
 
-async def bill(desk: Desk, vendors: Vendors, display: Display) -> Sequence[Item]:
-    """One billing run over everything, its invoices approved and posted, the PSA and CRM told; all invoices."""
+async def bill(desk: Desk, vendors: Vendors, display: Display) -> None:
+    """One billing run over everything, its invoices approved and posted, the PSA and CRM told."""
+    before = len(await desk.invoices())
     run_id = await desk.start_billing()
     patience = Patience("billing run", 90)
     while True:
         run = await desk.billing_run(run_id)
         display.show("work collected", int(run["collected"]), max(1, int(run["collected"])), str(run["state"]))
-        await desk.approve_invoices()
         if run["state"] != _AT_WORK:
             break
         await patience.pause((run["state"], run["collected"], run["invoices"]), f"run {run_id} is {run['state']}")
     if run["state"] != _DRAFTED:
         raise Stalled(f"billing run {run_id} ended {run['state']}: {run.get('message')}")
-    invoices = await _wait_until_posted(desk, display)
-    await _wait_until_told(vendors, display, {str(invoice["id"]) for invoice in invoices})
-    return invoices
+    await _wait_until_posted(desk, vendors, display, before + int(run["invoices"]))
 
 
-async def _wait_until_posted(desk: Desk, display: Display) -> Sequence[Item]:
+async def _wait_until_posted(desk: Desk, vendors: Vendors, display: Display, total: int) -> None:
+    """Until nothing is a draft any more and the account team sees every invoice; the PSA is marked before."""
     patience = Patience("invoices", 90)
     while True:
         await desk.approve_invoices()
-        invoices = await desk.invoices()
-        posted = [invoice for invoice in invoices if _is_through(invoice)]
-        display.show("invoices posted", len(posted), len(invoices))
-        if len(posted) == len(invoices):
-            return posted
-        await patience.pause(len(posted), _told(invoices))
-
-
-async def _wait_until_told(vendors: Vendors, display: Display, posted: set[str]) -> None:
-    patience = Patience("PSA and CRM", 60)
+        waiting = len(await desk.invoices("draft")) + len(await desk.invoices("approved"))
+        told = len(await vendors.salesforce.read_invoice_statuses())
+        display.show("invoices posted, PSA and CRM told", told, total)
+        if not waiting:
+            break
+        await patience.pause((told, waiting), f"{waiting} invoices are not posted")
+    posted = {str(invoice["id"]) for invoice in await desk.invoices("posted")}
     while True:
-        marks, statuses = await asyncio.gather(
-            vendors.kantata.read_invoices(), vendors.salesforce.read_invoice_statuses()
-        )
-        told = posted & {mark.invoice_id for mark in marks} & {status.invoice_id for status in statuses}
-        display.show("PSA and CRM told", len(told), len(posted))
-        if told == posted:
+        seen = {status.invoice_id for status in await vendors.salesforce.read_invoice_statuses()}
+        display.show("invoices posted, PSA and CRM told", len(posted & seen), len(posted))
+        if posted <= seen:
             return
-        await patience.pause(len(told), f"{len(posted - told)} invoices are not marked or told yet")
-
-
-def _is_through(invoice: Item) -> bool:
-    return invoice["state"] == "posted"
-
-
-def _told(invoices: Sequence[Item]) -> str:
-    waiting = [f"{invoice['id']} {invoice['state']}" for invoice in invoices if not _is_through(invoice)]
-    return f"{len(waiting)} of {len(invoices)} invoices are not posted: {', '.join(waiting[:5])}"
+        await patience.pause(len(seen), f"{len(posted - seen)} invoices are not told to the CRM yet")

@@ -12,7 +12,7 @@ from deploy.local.firm import Firm
 from deploy.local.main_job.desk import Desk
 from deploy.local.main_job.progress import Display
 from deploy.local.main_job.vendors import Vendors, share_of
-from deploy.local.main_job.waiting import Patience
+from deploy.local.main_job.waiting import Patience, Stalled
 from deploy.sandbox.netsuite.firm import ErpInvoiceRow
 
 
@@ -25,15 +25,11 @@ class Due:
     on: date
 
 
-async def pay(
-    firm: Firm, desk: Desk, vendors: Vendors, display: Display, deal_of: Mapping[str, str], paid: frozenset[str]
-) -> frozenset[str]:
-    """Pay every invoice not paid before; `deal_of` tells invoice id → opportunity; the invoices paid now."""
-    due = [
-        payment
-        for payment in dues(firm, await vendors.netsuite.read_invoices(), deal_of)
-        if payment.invoice.invoice_id not in paid
-    ]
+async def pay(firm: Firm, desk: Desk, vendors: Vendors, display: Display, paid: frozenset[str]) -> frozenset[str]:
+    """Pay every invoice that is not among those paid before; all that are paid now."""
+    deals, invoices = await asyncio.gather(vendors.salesforce.read_deals(), vendors.netsuite.read_invoices())
+    deal_of = {deal.project_id: reference for reference, deal in deals.items() if deal.project_id}
+    due = [payment for payment in dues(firm, invoices, deal_of) if payment.invoice.invoice_id not in paid]
     done = 0
 
     async def settle(payment: Due) -> None:
@@ -49,12 +45,12 @@ async def pay(
 
 
 def dues(firm: Firm, invoices: list[ErpInvoiceRow], deal_of: Mapping[str, str]) -> list[Due]:
-    """Who pays how much of what, and when; customers that pay nothing are left out."""
+    """Who pays how much of what, and when (`deal_of`: project → opportunity); who pays nothing is left out."""
     accounts = {row["account_id"]: row for row in firm["crm/accounts.csv"]}
     payer = {row["opportunity_id"]: accounts[row["account_id"]] for row in firm.won()}
     found: list[Due] = []
     for invoice in invoices:
-        account = payer[deal_of[invoice.invoice_id]]
+        account = payer[deal_of[invoice.project_id]]
         amount = share_of(invoice.gross, Decimal(account["payment_share"]), invoice.currency)
         on = invoice.posted_on + timedelta(days=int(account["payment_after_days"]))
         if amount > 0:
@@ -68,11 +64,12 @@ async def _wait_until_applied(desk: Desk, vendors: Vendors, display: Display) ->
     await desk.poll()
     patience = Patience("payments")
     while True:
-        statuses, invoices = await asyncio.gather(vendors.salesforce.read_invoice_statuses(), desk.invoices())
-        told = {status.invoice_id: status.paid for status in statuses}
-        ours = {str(invoice["id"]): Decimal(invoice["paid"]["amount"]) for invoice in invoices}
-        open_ones = [number for number, paid in shown.items() if told.get(number) != paid or ours.get(number) != paid]
+        told = {status.invoice_id: status.paid for status in await vendors.salesforce.read_invoice_statuses()}
+        open_ones = [number for number, paid in shown.items() if told.get(number) != paid]
         display.show("payments applied, CRM told", len(shown) - len(open_ones), len(shown))
         if not open_ones:
-            return
+            break
         await patience.pause(len(open_ones), f"not yet applied or told: {', '.join(open_ones[:5])}")
+    ours = {str(invoice["id"]): Decimal(invoice["paid"]["amount"]) for invoice in await desk.invoices()}
+    if wrong := [number for number, paid in shown.items() if ours.get(number) != paid]:
+        raise Stalled(f"our books show other payments than the ERP: {', '.join(wrong[:5])}")

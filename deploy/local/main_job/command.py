@@ -11,8 +11,8 @@ from rich.console import Console
 
 from deploy.local import postgres
 from deploy.local.firm import Firm
-from deploy.local.main_job.job import AFTER_FIXES, FIRST_RUN, MainJob
 from deploy.local.main_job.effort import EffortWatch
+from deploy.local.main_job.job import AFTER_FIXES, FIRST_RUN, MainJob
 from deploy.local.main_job.progress import Display, display_for
 from deploy.local.places import Places
 from deploy.local.ports import Ports

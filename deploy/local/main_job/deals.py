@@ -33,8 +33,8 @@ class Standing:
     ids: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
-    def of(cls, deals: Sequence[Item], parked: Sequence[Item]) -> Standing:
-        """From the delivery office's board and its exceptions."""
+    def of(cls, deals: Sequence[Item], parked: Sequence[Item] = ()) -> Standing:
+        """From the delivery office's board and, for findings, its exceptions."""
         codes = {item["opportunity_id"]: frozenset(item["codes"]) for item in parked}
         known = [deal for deal in deals if deal["reference"]]
         return cls(
@@ -62,22 +62,34 @@ async def settle(firm: Firm, desk: Desk, vendors: Vendors, display: Display, fix
     hoped = _hoped_gone(firm, fixed)
     patience = Patience("deals")
     while True:
-        await desk.approve_deals()
-        standing = Standing.of(*await asyncio.gather(desk.deals(), desk.parked()))
+        standing = Standing.of(await desk.deals())
+        if standing.count("awaiting_approval"):
+            await desk.approve_deals()
         done = standing.settled(references)
         note = f"{standing.count('activated')} activated, {standing.count('exception')} exceptions"
         display.show("deals settled", done, len(references), note)
         if done == len(references):
+            standing = Standing.of(*await asyncio.gather(desk.deals(), desk.parked()))
             stale = [
                 reference
                 for reference, codes in hoped.items()
-                if standing.states[reference] == "exception" and codes & standing.findings[reference]
+                if standing.states[reference] != "activated" and codes & standing.findings[reference]
             ]
             if not stale or (patience.still_for > _QUIET and await _is_quiet(desk, vendors)):
                 return standing
         told = ", ".join(f"{count} {state}" for state, count in Counter(standing.states.values()).items())
         moved = (tuple(sorted(standing.states.items())), tuple(sorted(standing.findings.items())))
         await patience.pause(hash(moved), f"{len(references)} deals won, seen: {told or 'none'}")
+
+
+async def read_up(desk: Desk, display: Display) -> None:
+    """Wait until the system tier has read everything it was told of."""
+    patience, most = Patience("first reading"), 1
+    while unread := await desk.unread_hints():
+        most = max(most, unread)
+        display.show("records read", most - unread, most)
+        await patience.pause(unread, f"{unread} changes are unread")
+    display.show("records read", most, most)
 
 
 async def _is_quiet(desk: Desk, vendors: Vendors) -> bool:

@@ -11,18 +11,19 @@ import psutil
 
 from deploy.local.processes import Processes
 
-_EVERY = 0.5
+_EVERY = 2.0
 _MIB = 2**20
 _US = "main job"
+_WITH_CHILDREN = frozenset({"postgres"})
 
 
 class EffortWatch:
-    """Samples in the background while it is entered; shared pages are counted once where the system can tell."""
+    """Samples in the background while it is entered; pages that a family shares are counted once."""
 
     def __init__(self, processes: Processes, names: Iterable[str]) -> None:
-        """`names` of the processes, each with its children; this program is watched too."""
-        self._pids = {name: process.pid for name in names if (process := processes.find(name))}
-        self._pids[_US] = os.getpid()
+        """`names` of the processes to watch; this program is watched too."""
+        self._watched = {name: process for name in names if (process := processes.find(name))}
+        self._watched[_US] = psutil.Process(os.getpid())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.peak_total_mib = 0
@@ -36,47 +37,38 @@ class EffortWatch:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self._sample()
 
     def _watch(self) -> None:
-        while True:
-            held = {name: _of_family(pid, alone=name == _US) for name, pid in self._pids.items()}
-            self.peak_total_mib = max(self.peak_total_mib, round(sum(held.values()) / _MIB))
-            for name, pid in self._pids.items():
-                self.cpu_seconds[name] = _processor_time(pid, alone=name == _US)
-            for name, size in held.items():
-                self.peak_mib[name] = max(self.peak_mib.get(name, 0), round(size / _MIB))
-            if self._stop.wait(_EVERY):
-                return
+        while not self._stop.wait(_EVERY):
+            self._sample()
+
+    def _sample(self) -> None:
+        together = 0
+        for name, process in self._watched.items():
+            memory, seconds = _effort(process, with_children=name in _WITH_CHILDREN)
+            together += memory
+            self.peak_mib[name] = max(self.peak_mib.get(name, 0), round(memory / _MIB))
+            self.cpu_seconds[name] = max(self.cpu_seconds.get(name, 0.0), round(seconds, 1))
+        self.peak_total_mib = max(self.peak_total_mib, round(together / _MIB))
 
 
-def _family(pid: int, *, alone: bool) -> list[psutil.Process]:
+def _effort(process: psutil.Process, *, with_children: bool) -> tuple[int, float]:
+    """Bytes and processor seconds of a process, or of its whole family."""
+    private, shared, seconds = 0, 0, 0.0
     try:
-        process = psutil.Process(pid)
-        return [process] if alone else [process, *process.children(recursive=True)]
+        family = [process, *process.children()] if with_children else [process]
     except psutil.NoSuchProcess:
-        return []
-
-
-def _of_family(pid: int, *, alone: bool) -> int:
-    return sum(_of_one(member) for member in _family(pid, alone=alone))
-
-
-def _processor_time(pid: int, *, alone: bool) -> float:
-    taken = 0.0
-    for member in _family(pid, alone=alone):
+        return 0, 0.0
+    for member in family:
         try:
-            times = member.cpu_times()
+            memory, times = member.memory_info(), member.cpu_times()
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        taken += times.user + times.system
-        if not alone:
-            taken += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-    return round(taken, 1)
-
-
-def _of_one(process: psutil.Process) -> int:
-    try:
-        full = process.memory_full_info()
-        return int(getattr(full, "pss", None) or full.uss)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
+        in_common = int(getattr(memory, "shared", 0)) if with_children else 0
+        private += memory.rss - in_common
+        shared = max(shared, in_common)
+        seconds += times.user + times.system
+        if with_children:
+            seconds += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    return private + shared, seconds

@@ -13,7 +13,7 @@ from deploy.local.installation import Installation
 from deploy.local.main_job import billing, cash, deals
 from deploy.local.main_job.desk import Desk
 from deploy.local.main_job.progress import Display
-from deploy.local.main_job.read_back import deals_of_invoices, read_back
+from deploy.local.main_job.read_back import read_back
 from deploy.local.main_job.vendors import Vendors
 from deploy.local.report import PhaseReport
 
@@ -45,8 +45,11 @@ class MainJob:
         with self._timed("load"):
             await self._vendors.reset()
             await self._vendors.load_reference_data(self._firm)
+            await self._vendors.load_deals(self._firm)
+            await self._desk.poll()
+            await deals.read_up(self._desk, self._display)
             await self._vendors.subscribe()
-            await self._vendors.win_deals(self._firm)
+            await self._vendors.close_deals(self._firm)
         with self._timed("deals"):
             standing = await deals.settle(self._firm, self._desk, self._vendors, self._display)
         return await self._deliver(FIRST_RUN, standing)
@@ -72,8 +75,7 @@ class MainJob:
         with self._timed("billing"):
             await billing.bill(self._desk, self._vendors, self._display)
         with self._timed("cash"):
-            deal_of = deals_of_invoices(await self._vendors.look())
-            self._paid = await cash.pay(self._firm, self._desk, self._vendors, self._display, deal_of, self._paid)
+            self._paid = await cash.pay(self._firm, self._desk, self._vendors, self._display, self._paid)
         with self._timed("reading back"):
             tables = await read_back(self._firm, self._desk, self._vendors)
         seconds, self._seconds = self._seconds, {}

@@ -33,12 +33,6 @@ async def read_back(firm: Firm, desk: Desk, vendors: Vendors) -> dict[str, list[
     }
 
 
-def deals_of_invoices(seen: Seen) -> dict[str, str]:
-    """Invoice id → opportunity, through the project that both the ERP and the CRM name."""
-    deal_of = {project: deal for deal, project in _projects_of(seen).items()}
-    return {invoice.invoice_id: deal_of[invoice.project_id] for invoice in seen.erp_invoices}
-
-
 def _projects_of(seen: Seen) -> dict[str, str]:
     return {deal: row.project_id for deal, row in seen.deals.items() if row.project_id}
 

@@ -14,7 +14,7 @@ from deploy.local.installation import Installation
 from deploy.sandbox.kantata.firm import KantataFirm, ProjectRow, PsaInvoiceRow
 from deploy.sandbox.netsuite.firm import ErpInvoiceRow, NetSuiteFirm
 from deploy.sandbox.netsuite.tokens import Certificate, MachineCredentials
-from deploy.sandbox.salesforce.firm import DealRow, InvoiceStatusRow, SalesforceFirm
+from deploy.sandbox.salesforce.firm import OPEN_STAGE, DealRow, InvoiceStatusRow, SalesforceFirm
 from shared.canonical.money import rounded
 
 VENDORS = ("salesforce", "kantata", "netsuite")
@@ -71,12 +71,18 @@ class Vendors:
         body = {"url": f"{self._system}{WEBHOOKS}", "secret": self._secrets.salesforce_webhook_secret}
         await self._control("PUT", "salesforce", "deliveries", body)
 
-    async def win_deals(self, firm: Firm) -> None:
-        """Accounts, deals, contracts, milestones; the deals are won at the end."""
-        names = ("accounts", "opportunities", "opportunity_lines", "products")
-        tables = {name: firm[f"crm/{name}.csv"] for name in names}
+    async def load_deals(self, firm: Firm) -> None:
+        """CRM: accounts, contracts with their milestones, and the deals while they are still being sold."""
+        tables = {name: firm[f"crm/{name}.csv"] for name in ("accounts", "opportunity_lines", "products")}
         tables |= {name: firm[f"clm/{name}.csv"] for name in ("contracts", "milestones")}
-        await self.salesforce.load(tables)
+        still_open = [row | {"stage": OPEN_STAGE} for row in firm["crm/opportunities.csv"]]
+        await self.salesforce.load(tables | {"opportunities": still_open})
+
+    async def close_deals(self, firm: Firm) -> None:
+        """Every deal comes to the stage that the firm's table says: won, or lost."""
+        nothing: list[Row] = []
+        others = ("accounts", "opportunity_lines", "products", "contracts", "milestones")
+        await self.salesforce.load(dict.fromkeys(others, nothing) | {"opportunities": firm["crm/opportunities.csv"]})
 
     async def waiting_deliveries(self) -> int:
         """Changes the CRM has not yet been able to deliver."""

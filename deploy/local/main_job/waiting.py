@@ -8,7 +8,8 @@ from collections.abc import Hashable
 
 from deploy.local.failures import JobFailed
 
-PAUSE = 0.15
+_SHORTEST, _LONGEST = 0.2, 1.0
+_SHARE = 5  # of the time between two looks, at most one part in so many is spent looking
 
 
 class Stalled(JobFailed):
@@ -23,7 +24,7 @@ class Patience:
         self._what = what
         self._seconds = seconds
         self._last: Hashable = None
-        self._moved_at = time.monotonic()
+        self._moved_at = self._looked_at = time.monotonic()
 
     @property
     def still_for(self) -> float:
@@ -31,9 +32,11 @@ class Patience:
         return time.monotonic() - self._moved_at
 
     async def pause(self, standing: Hashable, told: str) -> None:
-        """Wait a moment. Raises Stalled when `standing` has been the same for too long."""
+        """Wait a moment, longer where looking was dear. Raises Stalled when `standing` stayed the same for too long."""
         if standing != self._last:
             self._last, self._moved_at = standing, time.monotonic()
         elif self.still_for > self._seconds:
             raise Stalled(f"{self._what}: nothing has moved for {self._seconds:.0f} s; {told}")
-        await asyncio.sleep(PAUSE)
+        took = time.monotonic() - self._looked_at
+        await asyncio.sleep(min(_LONGEST, max(_SHORTEST, took * _SHARE)))
+        self._looked_at = time.monotonic()

@@ -68,7 +68,7 @@ class House:
         async def there() -> list[Approval] | None:
             async with self.rooms.database.transaction() as conn:
                 found = await self.rooms.approvals.of_subject(conn, TENANT, request.opportunity_id)
-            still = [each for each in found if each.state is ApprovalState.OPEN]
+            still = [each for each in found if each.state is ApprovalState.OPEN and each.run_id == request.run_id]
             return still if len(still) == count else None
 
         return await until(there)

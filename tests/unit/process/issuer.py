@@ -32,7 +32,7 @@ class TestIssuer:
             "client_id": who,
             "aud": [AUDIENCE],
             "iat": now,
-            "exp": now + 300,
+            "exp": now + 3000,
             "jti": uuid4().hex,
             "scope": scope,
             "tenant": tenant,

@@ -6,12 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from process_apis.durable import engine
 from process_apis.exceptions.models import ItemState, Remedy
 from process_apis.quote_to_project.models import DealState
 from process_apis.quote_to_project.routes import take_in
-from process_apis.quote_to_project.steps import SIGNAL
+from process_apis.quote_to_project.steps import DECISION, SIGNAL
 from process_apis.quote_to_project.store import Deals
 from shared.canonical.contracts import ContractApproval
 from shared.canonical.events import CustomerChanged
@@ -19,6 +21,7 @@ from shared.canonical.money import Money
 from shared.canonical.opportunities import DeliveryStage
 from shared.errors.taxonomy import (
     AlreadyDecided,
+    Conflict,
     FieldFinding,
     OutcomeUnknown,
     SameApprover,
@@ -225,6 +228,39 @@ async def test_what_changed_while_people_decided_is_decided_again(house: House) 
     assert again.amount == Money.of("200", "EUR")
     await house.decides(again, "dan")
     await house.reaches(request, DealState.ACTIVATED)
+
+
+async def test_an_approval_past_its_day_expires_and_is_asked_for_again(house: House) -> None:
+    house.systems.add_deal(amount=Money.of("100", "EUR"))
+    request = await house.wins()
+    approval = (await house.open_approvals(request, 1))[0]
+    async with house.rooms.database.transaction() as conn:
+        await conn.execute(text("UPDATE approvals SET expires_at = now() - interval '1 minute'"))
+    with pytest.raises(Conflict, match="expired"):
+        await house.decides(approval, "dan")
+    await engine.notify(request.run_id, DECISION, {"because": "time passed"})
+    await house.reaches(request, DealState.EXCEPTION)
+    assert [each.code for each in (await house.items(request))[0].findings] == ["approval_expired"]
+    await house.retries(request)
+    again = (await house.open_approvals(request, 1))[0]
+    assert again.id != approval.id
+    await house.decides(again, "dan")
+    await house.reaches(request, DealState.ACTIVATED)
+
+
+async def test_decisions_and_journal_lines_are_final(house: House) -> None:
+    house.systems.add_deal(amount=Money.of("100", "EUR"))
+    request = await house.wins()
+    await house.approves_all(request, count=1)
+    await house.reaches(request, DealState.ACTIVATED)
+    for statement in ("UPDATE approval_decisions SET decided_by = 'eve'", "DELETE FROM journal_entries"):
+        with pytest.raises(DBAPIError, match="only ever added"):
+            async with house.rooms.database.transaction() as conn:
+                await conn.execute(text(statement))
+    async with house.rooms.database.transaction() as conn:
+        row = (await conn.execute(text("SELECT decided_by, through, saw FROM approval_decisions"))).one()
+    assert (row.decided_by, row.through) == ("person-0", "test")
+    assert row.saw["opportunity"]["reference"] == "O-1"
 
 
 def _approved_by(who: str) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 
@@ -14,8 +14,7 @@ class CountersUnreachable(Exception):
     """The shared counters did not answer in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How a window stands after a request was counted, or was not for lack of room."""
 
     has_room: bool

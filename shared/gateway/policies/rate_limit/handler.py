@@ -66,17 +66,13 @@ class RateLimitHandler:
         self._judge(kit, counts, standings)
 
     def _judge(self, kit: Kit, counts: tuple[Count, ...], standings: list[Standing]) -> None:
-        kit.limit_header = ", ".join(
-            [
-                f'"{count.window.name}";r={standing.remaining};t={standing.resets_in}'
-                for count, standing in zip(counts, standings, strict=True)
-            ]
-        ).encode()
-        full = [
-            (count.window.name, standing.resets_in)
-            for count, standing in zip(counts, standings, strict=True)
-            if not standing.has_room
-        ]
+        told: list[str] = []
+        full: list[tuple[str, int]] = []
+        for count, standing in zip(counts, standings, strict=True):
+            told.append(f'"{count.window.name}";r={standing.remaining};t={standing.resets_in}')
+            if not standing.has_room:
+                full.append((count.window.name, standing.resets_in))
+        kit.limit_header = ", ".join(told).encode()
         if full:
             names = [name for name, _ in full]
             raise LimitExceeded(

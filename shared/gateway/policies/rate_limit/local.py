@@ -39,19 +39,23 @@ class ProcessStorage(Storage, MovingWindowSupport):
     def take(self, counts: tuple[Count, ...]) -> list[Standing]:
         """Count a request in all windows, or in none when one of them is full."""
         now = time()
-        used = [self._used(count, now) for count in counts]
-        admitted = all(spent < count.window.requests for (spent, _), count in zip(used, counts, strict=True))
-        if admitted:
-            for count in counts:
-                self._add(count, now)
+        cost = 1
+        used: list[tuple[Count, int, float]] = []
+        for count in counts:
+            spent, until = self._used(count, now)
+            if spent >= count.window.requests:
+                cost = 0
+            used.append((count, spent, until))
+        stands: list[Standing] = []
+        for count, spent, until in used:
+            if cost:
+                self._add(count, spent, until, now)
+            most = count.window.requests
+            stands.append(Standing(spent < most, most - spent - cost, max(1, ceil(until - now))))
         self._until_sweep -= 1
         if self._until_sweep <= 0:
             self._sweep(now)
-        cost = 1 if admitted else 0
-        return [
-            Standing(spent < count.window.requests, count.window.requests - spent - cost, max(1, ceil(until - now)))
-            for (spent, until), count in zip(used, counts, strict=True)
-        ]
+        return stands
 
     def _used(self, count: Count, now: float) -> tuple[int, float]:
         window = count.window
@@ -67,13 +71,14 @@ class ProcessStorage(Storage, MovingWindowSupport):
         spent, until = self._fixed.get(count.key, (0, 0.0))
         return (spent, until) if until > now else (0, now + window.per_seconds)
 
-    def _add(self, count: Count, now: float) -> None:
-        window = count.window
-        if window.algorithm == "moving":
-            self._moving.setdefault(count.key, (window.per_seconds, deque()))[1].append(now)
-            return
-        spent, until = self._fixed.get(count.key, (0, 0.0))
-        self._fixed[count.key] = (spent + 1, until) if until > now else (1, now + window.per_seconds)
+    def _add(self, count: Count, spent: int, until: float, now: float) -> None:
+        if count.window.algorithm == "moving":
+            kept = self._moving.get(count.key)
+            if kept is None:
+                kept = self._moving[count.key] = (count.window.per_seconds, deque())
+            kept[1].append(now)
+        else:
+            self._fixed[count.key] = (spent + 1, until)
 
     def _sweep(self, now: float) -> None:
         self._until_sweep = _SWEEP_EVERY

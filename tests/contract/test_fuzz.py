@@ -1,0 +1,89 @@
+"""Schemathesis, all default checks in all phases, against the three tiers as they are served."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local import clients, installation
+from deploy.local.clients import DemoClient
+from deploy.local.places import Places
+from deploy.local.ports import Ports
+from deploy.local.supervisor import House
+
+CASES_PER_OPERATION = int(os.environ.get("THROUGHLINE_FUZZ_CASES", "12"))
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+EVERYBODY = DemoClient(
+    "everybody",
+    "May do whatever a person may",
+    ("pmo", "delivery_lead", "finance_lead", "operator", "account_manager", "partner"),
+)
+EVERY_TIER = DemoClient(
+    "every-tier", "May do whatever a tier may", ("process_tier",), audiences=(clients.SYSTEM_AUDIENCE,)
+)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A whole installation with two clients that hold every scope."""
+    with pytest.MonkeyPatch.context() as patch:
+        everyone = (*clients.CLIENTS, EVERYBODY, EVERY_TIER)
+        patch.setattr(clients, "CLIENTS", everyone)
+        patch.setattr(installation, "CLIENTS", everyone)
+        patch.setattr(installation, "CLIENT_IDS", tuple(client.client_id for client in everyone))
+        with House(Places(tmp_path_factory.mktemp("fuzzed")), Ports.free()) as house:
+            yield house
+
+
+def token(house: House, tier: str) -> str:
+    """An access token for the tier that holds every scope."""
+    if tier == "system":
+        return _asked(house, "every-tier", grant_type="client_credentials")
+    person = _asked(house, "everybody", grant_type="client_credentials")
+    if tier == "experience":
+        return person
+    return _asked(
+        house,
+        "tier-experience",
+        grant_type=EXCHANGE,
+        subject_token=person,
+        subject_token_type=ACCESS_TOKEN,
+        audience=clients.PROCESS_AUDIENCE,
+    )
+
+
+def _asked(house: House, client_id: str, **form: str) -> str:
+    secret = house.installation.secrets.clients[client_id]
+    answer = httpx.post(f"{house.url('experience')}/oauth/token", data=form, auth=(client_id, secret), trust_env=False)
+    answer.raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+@pytest.mark.parametrize("tier", ["system", "process", "experience"])
+def test_no_request_schemathesis_thinks_of_breaks_a_promise_of_the_documents(
+    house: House, tier: str, tmp_path: Path
+) -> None:
+    lenient = ["--config-file", str(Path(__file__).with_name("schemathesis.toml"))] if tier == "system" else []
+    done = subprocess.run(  # noqa: S603 - the tool of this environment, with arguments of ours
+        [
+            *(str(Path(sys.executable).with_name("schemathesis")), *lenient),
+            *("run", f"{house.url(tier)}/openapi.json"),
+            *("--url", house.url(tier), "--header", f"Authorization:Bearer {token(house, tier)}"),
+            *("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(CASES_PER_OPERATION)),
+            *("--workers", "1", "--request-timeout", "30", "--generation-deterministic", "--no-color"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
