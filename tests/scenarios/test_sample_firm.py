@@ -53,7 +53,7 @@ def test_the_sample_firm_comes_out_as_expected_to_the_cent(places: Places) -> No
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", [7])
+@pytest.mark.parametrize("seed", [7, 20261120])
 def test_a_firm_nobody_has_seen_comes_out_as_the_rules_say(places: Places, tmp_path: Path, seed: int) -> None:
     """Yen, caps, blank roles, customers that pay nothing, parents, and entries on the days where rates change."""
     folder = write_firm(tmp_path / "firm", seed=seed)

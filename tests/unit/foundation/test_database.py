@@ -34,6 +34,21 @@ async def test_connections_killed_by_a_restart_are_replaced(db: Database) -> Non
         await asyncio.gather(*(db.ping() for _ in range(3)))
         ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         await conn.execute(text(f"{ours} AND pid <> pg_backend_pid()"))
+    for _ in range(2):  # a connection used a moment ago is trusted once: that call fails as unavailable, none after it
+        told = await asyncio.gather(*(db.ping() for _ in range(4)), return_exceptions=True)
+        assert all(one is None or isinstance(one, VendorUnavailable) for one in told)
+    await asyncio.gather(*(db.ping() for _ in range(4)))
+
+
+async def test_a_connection_that_lay_idle_is_tried_before_it_is_used(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.persistence.database._TRUSTED_SECONDS", 0.0)
+    await db.ping()
+    async with db.transaction() as conn:
+        await asyncio.gather(*(db.ping() for _ in range(3)))
+        ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        await conn.execute(text(f"{ours} AND pid <> pg_backend_pid()"))
     await asyncio.gather(*(db.ping() for _ in range(4)))
 
 
