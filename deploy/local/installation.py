@@ -132,6 +132,7 @@ class Installation:
                     "settings": {
                         "base_url": f"{sandbox}/netsuite",
                         "client_id": kept.netsuite_client_id,
+                        "at_once": "12",
                         "certificate_id": kept.netsuite_certificate_id,
                     },
                     "secrets": {

@@ -139,6 +139,7 @@ async def take_in(event: Event) -> None:
         case CustomerChanged():
             await _wake(event.tenant, customer_id=body.customer_id, because="the customer changed")
         case ReferenceDataChanged():
+            rooms().systems.of(event.tenant).erp.forget_reference_data()
             await _wake_by_codes(event.tenant, _CLEARED_BY[body.kind], because=f"the ERP's {body.kind} data changed")
         case _:
             return

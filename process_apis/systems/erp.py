@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from process_apis.systems.fresh import Fresh
 from process_apis.systems.wire import SystemWire
 from shared.canonical.billing import BillingSchedule, ErpContract
 from shared.canonical.catalog import LegalEntity, RateCard, ServiceItem
@@ -27,6 +28,10 @@ class ErpReference(Protocol):
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         """All rate cards with all their effective dates."""
+        ...
+
+    def forget_reference_data(self) -> None:
+        """What was read lately no longer counts."""
         ...
 
 
@@ -95,14 +100,21 @@ class ErpApi:
 
     def __init__(self, wire: SystemWire) -> None:
         self._wire = wire
+        self._entities = Fresh(lambda: wire.whole(LegalEntity, "/erp/v1/legal-entities"))
+        self._items = Fresh(lambda: wire.whole(ServiceItem, "/erp/v1/service-items"))
+
+    def forget_reference_data(self) -> None:
+        """It changed: the next question goes to the ERP."""
+        self._entities.forget()
+        self._items.forget()
 
     async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
         """All legal entities, approved or not."""
-        return await self._wire.whole(LegalEntity, "/erp/v1/legal-entities")
+        return await self._entities.get()
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
         """The service catalog."""
-        return await self._wire.whole(ServiceItem, "/erp/v1/service-items")
+        return await self._items.get()
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         """All rate cards with all their effective dates."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,10 +17,12 @@ from tests.durability.shift import Shift
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
-    """Up, and empty at first."""
-    with House(Places(tmp_path_factory.mktemp("house")), Ports.free()) as house:
-        yield house
+def house() -> Generator[House]:
+    """Up, and empty at first; in a folder that PostgreSQL's own user may enter, which leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="throughline-durability-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with House(Places(Path(folder)), Ports.free()) as house:
+            yield house
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ class Shift:
         await self.restart("process")
 
     def long_enough(self) -> float:
-        """Seconds within which a tier has surely come up again and begun its work afresh, as busy as this machine is."""
+        """Seconds within which a tier has surely come up and begun its work afresh, as busy as this machine is."""
         return self._slowest_restart * 2.5 + TARRY
 
     async def restart(self, *tiers: str) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.sandbox.kit.faults import FaultKind
+from deploy.sandbox.kit.faults import Fault, FaultKind
 from shared.canonical.events import Event
 from shared.canonical.references import canonical_id
 from shared.persistence import Bus
 from tests.conformance.netsuite.samples import contract, customer, draft, plan
-from tests.unit.system.tier import Tier, Vendors, change_event, opened, until
+from tests.unit.system.tier import Tier, Vendors, change_event, opened, replica, until
 
 WON = "opportunity.won.v1"
 CHANGED = "opportunity.changed.v1"
@@ -203,12 +203,31 @@ async def test_a_missing_field_is_seen_by_the_operator_and_read_after_a_retry(ti
     assert (await tier.get("/intake/v1/failed-hints"))["items"] == []
 
 
-async def test_a_record_that_cannot_be_read_holds_up_nobody(tier: Tier, firm: Vendors) -> None:
-    await firm.load(30)
-    firm.crm.fault(FaultKind.LATENCY, r"/query", times=3)
+async def test_an_answer_that_tarries_holds_up_no_other_record(tier: Tier, firm: Vendors) -> None:
+    await firm.load(20)
+    slow = Fault(kind=FaultKind.LATENCY, route=r"/query.*Id(\+|%20)IN", skip=3, seconds=6)
+    firm.crm.simulator.wire.faults.add(slow)
     await tier.polls()
+
+    async def others_told() -> bool | None:
+        return True if len(await tier.hints("read")) >= len(await tier.hints()) - 1 else None
+
+    await until(others_told)
+    assert firm.crm.has_struck(slow)
+    assert len(await tier.hints("pending")) == 1
     await tier.settled()
-    assert len(await tier.log(WON)) == 30
+    assert len(await tier.log(WON)) == 20
+
+
+async def test_two_replicas_share_the_work_and_tell_everything_once(
+    tier: Tier, firm: Vendors, tmp_path: Path, postgres_url: str
+) -> None:
+    await firm.load(20)
+    async with replica(tmp_path, postgres_url, [firm]) as second:
+        await asyncio.gather(tier.polls(), second.polls(), tier.polls())
+        await tier.settled()
+    assert len(await tier.log(WON)) == len(await tier.log(CHANGED)) == 20
+    assert len(await tier.hints("read")) == len(await tier.hints())
 
 
 async def test_payments_are_read_by_watermark_and_told_once(tier: Tier, firm: Vendors) -> None:

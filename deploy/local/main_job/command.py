@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 
+import httpx
 from rich.console import Console
 
 from deploy.local import postgres
+from deploy.local.failures import JobFailed
 from deploy.local.firm import Firm
 from deploy.local.main_job.effort import EffortWatch
 from deploy.local.main_job.job import AFTER_FIXES, FIRST_RUN, MainJob
 from deploy.local.main_job.progress import Display, display_for
+from deploy.local.main_job.vendors import VENDOR_TROUBLE
 from deploy.local.places import Places
 from deploy.local.ports import Ports
 from deploy.local.processes import Processes, StartFailed
@@ -29,7 +34,7 @@ def run_demo(firm: Firm, places: Places, ports: Ports, console: Console, *, as_j
     house = House(places, ports)
     report = DemoReport(str(firm.folder), house.installation.run_document()["urls"], places.report_dir)
     display = display_for(console, is_quiet=as_json)
-    with house:
+    with house, _logs_named(places):
         report.seconds["start"] = time.monotonic() - began
         with display, EffortWatch(house.processes, ALL) as watch:
             asyncio.run(_phases(firm, house, display, report))
@@ -40,6 +45,15 @@ def run_demo(firm: Firm, places: Places, ports: Ports, console: Console, *, as_j
     if not as_json:
         report.show(console, places.report_file)
     return report
+
+
+@contextmanager
+def _logs_named(places: Places) -> Generator[None]:
+    """Whoever reads of a failure learns where the logs are."""
+    try:
+        yield
+    except JobFailed as failed:
+        raise JobFailed(f"{failed}\nThe logs are in {places.logs}.") from failed
 
 
 def forget_former_runs(places: Places) -> None:
@@ -63,5 +77,7 @@ async def _phases(firm: Firm, house: House, display: Display, report: DemoReport
             made.write(folder)
             report.phases.append(made.compared(folder, firm.expected / name if firm.expected else None))
             report.seconds[name] = time.monotonic() - began
+    except (*VENDOR_TROUBLE, httpx.HTTPError) as error:
+        raise JobFailed(f"{type(error).__name__}: {error}") from error
     finally:
         await job.aclose()

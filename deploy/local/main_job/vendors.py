@@ -12,11 +12,15 @@ import httpx
 from deploy.local.firm import Firm, Row
 from deploy.local.installation import Installation
 from deploy.sandbox.kantata.firm import KantataFirm, ProjectRow, PsaInvoiceRow
+from deploy.sandbox.kantata.firm import WireRefused as KantataRefused
 from deploy.sandbox.netsuite.firm import ErpInvoiceRow, NetSuiteFirm
+from deploy.sandbox.netsuite.firm import FirmRefused as NetSuiteRefused
 from deploy.sandbox.netsuite.tokens import Certificate, MachineCredentials
 from deploy.sandbox.salesforce.firm import OPEN_STAGE, DealRow, InvoiceStatusRow, SalesforceFirm
+from deploy.sandbox.salesforce.session import WireRefused as SalesforceRefused
 from shared.canonical.money import rounded
 
+VENDOR_TROUBLE: tuple[type[Exception], ...] = (SalesforceRefused, KantataRefused, NetSuiteRefused)
 VENDORS = ("salesforce", "kantata", "netsuite")
 WEBHOOKS = "/intake/v1/webhooks/salesforce"
 

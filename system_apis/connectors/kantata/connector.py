@@ -23,6 +23,7 @@ from system_apis.ports.changes import ChangedEntity, ChangeHint
 COMPLETED = "completed"
 _BULK, _STORIES_BULK = 100, 300
 _HINTS = 200
+MOST_KEPT = 50_000
 Item = TypeVar("Item")
 Entry = TypeVar("Entry", bound=Entity)
 
@@ -68,6 +69,7 @@ class KantataConnector:
         self._acceptance_field = settings.get("acceptance_field", "Acceptance")
         self._accepted = settings.get("accepted_value", "accepted").casefold()
         self._directory = Directory(self._wire)
+        self._workspace_ids: dict[str, str] = {}  # by our project id; a workspace never changes its id
 
     async def ping(self) -> None:
         """Raises VendorTrouble or Misconfigured when the account cannot be used."""
@@ -109,6 +111,17 @@ class KantataConnector:
             "workspaces", payloads.PROJECT, [project_id], archived="include", include="external_references"
         )
         return min(found.all(payloads.Workspace), key=lambda one: int(one.id), default=None)
+
+    async def _get_workspace_id(self, project_id: str) -> str:
+        if known := self._workspace_ids.get(project_id):
+            return known
+        workspace = await self._find_workspace(project_id)
+        if workspace is None:
+            raise NotFound(f"{self._binding.system} has no project {project_id}.")
+        if len(self._workspace_ids) >= MOST_KEPT:
+            self._workspace_ids.clear()
+        self._workspace_ids[project_id] = workspace.id
+        return workspace.id
 
     async def _find_template(self, title: str | None) -> str | None:
         """The project template of that title; without one the project is made by hand."""
@@ -342,13 +355,11 @@ class KantataConnector:
         """An invoice with these lines; `is_invoiced` of each follows from it."""
         if written := await self.find_billing_mark(mark.invoice_id):
             return written
-        workspace = await self._find_workspace(mark.project_id)
-        if workspace is None:
-            raise NotFound(f"{self._binding.system} has no project {mark.project_id}.")
+        workspace_id = await self._get_workspace_id(mark.project_id)
         amounts = {one.story_id: one.id for one in await self._amounts_of(mark.milestone_refs)}
         if lacking := sorted(set(mark.milestone_refs) - amounts.keys()):
             raise NotFound(f"{self._binding.system} has no billing milestone for story {lacking[0]}.")
-        body = mapping.from_mark(mark, workspace.id, [amounts[ref] for ref in mark.milestone_refs])
+        body = mapping.from_mark(mark, workspace_id, [amounts[ref] for ref in mark.milestone_refs])
         made = await self._wire.create("invoices", "invoice", body, include="external_references")
         return self._written(mark.invoice_id, made.all(payloads.Invoice)[0], was_created=True)
 

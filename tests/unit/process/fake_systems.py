@@ -247,6 +247,9 @@ class FakeErp:
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
         return tuple(self.items)
 
+    def forget_reference_data(self) -> None:
+        self.forgotten = True
+
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         return ()
 
