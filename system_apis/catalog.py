@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.errors.taxonomy import Misconfigured, NotFound
+from shared.errors.taxonomy import Misconfigured, NotFound, NotPermitted
 from system_apis.manifest import Manifest, Role, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangePoll, WebhookIntake
@@ -85,9 +85,14 @@ class Catalog:
         return [b for b in self._bound.values() if b.tenant == tenant]
 
     def bound(self, tenant: str, role: Role) -> Bound:
-        """The connector in that role. Raises Misconfigured where the tenant bound none."""
+        """The connector in that role.
+
+        Raises NotPermitted for a tenant that is not served here, Misconfigured where the tenant bound none.
+        """
         found = self._bound.get((tenant, role))
         if found is None:
+            if not self.of_tenant(tenant):
+                raise NotPermitted(f"Tenant {tenant} is not served here.")
             raise Misconfigured(f"Tenant {tenant} has no {role.upper()} connected.")
         return found
 

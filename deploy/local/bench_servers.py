@@ -20,8 +20,8 @@ from slowapi.middleware import SlowAPIMiddleware
 from slowapi.util import get_remote_address
 
 from shared.gateway.document import ApiFacts, GatewayDocuments, load_documents
+from shared.gateway.plans import Plan, Window
 from shared.gateway.policies.idempotency.memory import MemoryIdempotencyStore
-from shared.gateway.policies.rate_limit.config import Plan, Window
 from shared.serving.app import build_app
 from shared.serving.settings import TierSettings
 

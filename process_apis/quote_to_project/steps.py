@@ -7,8 +7,6 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from process_apis.approvals.models import Approval, ApprovalRequest, ApprovalState
 from process_apis.durable import engine
 from process_apis.exceptions.models import Finding, OwnerRole, Parking
@@ -32,6 +30,7 @@ from process_apis.rooms import rooms
 from shared.canonical.customers import Customer
 from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, Opportunity
 from shared.errors.taxonomy import NotFound, PlatformError, QuoteNotWon
+from shared.persistence import Transaction
 from shared.telemetry import correlation_id, counter
 
 PROCESS = "quote_to_project"
@@ -41,7 +40,7 @@ _deals = Deals()
 _moves = counter("throughline_process_deals_total", ["state"], "Deals by the state they came to; a retry counts again.")
 
 
-async def note(conn: AsyncConnection, request: DealRequest, step: str, sentence: str, **more: Any) -> None:
+async def note(conn: Transaction, request: DealRequest, step: str, sentence: str, **more: Any) -> None:
     """Write the journal line of a step. Repeat: the first line stays."""
     entry = Entry(
         tenant=request.tenant,

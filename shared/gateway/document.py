@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from shared.gateway.facts import Facts
+from shared.gateway.plans import Plan
 from shared.gateway.policies.access_log.config import AccessLog
 from shared.gateway.policies.audit.config import Audit
 from shared.gateway.policies.content.config import Content
@@ -18,7 +19,7 @@ from shared.gateway.policies.cors.config import Cors
 from shared.gateway.policies.idempotency.config import Idempotency
 from shared.gateway.policies.jwt.config import Jwt
 from shared.gateway.policies.lifecycle.config import Lifecycle
-from shared.gateway.policies.rate_limit.config import Plan, RateLimit
+from shared.gateway.policies.rate_limit.config import RateLimit
 from shared.gateway.policies.scopes.config import Scopes
 from shared.gateway.policies.security_headers.config import SecurityHeaders
 from shared.gateway.policies.size_limit.config import SizeLimit

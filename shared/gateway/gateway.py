@@ -92,7 +92,6 @@ class Gateway:
         """Serve one request: the chain around, `inner` at its heart."""
         kit = Kit(scope, receive, scope["method"], scope["path"])
         chain = self._tree.find(kit.method, kit.path) or self._exception(kit)
-        kit.operation = chain.operation
         scope[SCOPE_KEY] = kit
 
         async def dressed(message: Message) -> None:

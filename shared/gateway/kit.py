@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any
 
 from shared.errors.taxonomy import BodyTooLarge, MalformedRequest
-from shared.gateway.document import Operation
 from shared.identity.principal import Principal
 from shared.persistence.kept_answers import KeptAnswer
 
@@ -34,7 +33,6 @@ class Kit:
     receive: Receive
     method: str
     path: str
-    operation: Operation | None = None
     correlation_id: str = ""
     traceparent: str = ""
     principal: Principal | None = None

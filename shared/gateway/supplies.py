@@ -8,7 +8,7 @@ from datetime import timedelta
 from time import time
 from typing import Any, Protocol
 
-from shared.gateway.policies.rate_limit.config import Plan
+from shared.gateway.plans import Plan
 from shared.persistence.kept_answers import Claim, KeptAnswer, RequestKey
 
 KeySource = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -25,7 +25,7 @@ _ROOT: Final = "throughline"
 _TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
 _KEPT_SECONDS: Final = 7 * 24 * 3600
 _SAME_SECONDS: Final = 600
-_ACK_SECONDS: Final = 30.0
+_ACK_SECONDS: Final = 8.0
 _log = get_logger("throughline.bus")
 
 

@@ -58,6 +58,10 @@ def _watch_idleness(engine: Engine) -> None:
     event.listen(engine, "checkout", taken)
 
 
+Transaction = AsyncConnection
+"""What `Database.transaction` gives; whoever only hands it on names it so and needs no driver."""
+
+
 class Database:
     """One tier's database: at most `pool` connections, `statement_timeout` seconds for each statement."""
 

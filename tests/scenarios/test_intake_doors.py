@@ -155,7 +155,7 @@ async def test_a_tenants_token_reads_nothing_of_another(tier: Tier) -> None:
     write = f"/crm/v1/opportunities/{theirs[0]['id']}/delivery-status"
     is_problem(await tier.ask("PUT", write, json=status), 404, "not_found")
     nobody = await tier.ask("GET", "/crm/v1/opportunities", tenant="nowhere")
-    is_problem(nobody, 503, "misconfigured")
+    is_problem(nobody, 403, "not_permitted")
 
 
 async def test_an_id_known_to_another_tenant_is_another_record_of_ones_own(tier: Tier) -> None:

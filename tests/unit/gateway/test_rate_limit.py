@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from shared.gateway.policies.rate_limit.config import Plan, RateLimit, Window
+from shared.gateway.plans import Plan, Window
+from shared.gateway.policies.rate_limit.config import RateLimit
 from shared.gateway.policies.rate_limit.counters import CountersUnreachable, count_of
 from shared.gateway.policies.rate_limit.handler import policy_header
 from shared.gateway.policies.rate_limit.local import process_counters

@@ -23,7 +23,6 @@ from deploy.sandbox.kit.deliveries import Subscription, signature
 from deploy.sandbox.netsuite.firm import NetSuiteFirm
 from deploy.sandbox.netsuite.simulator import simulator as netsuite
 from deploy.sandbox.netsuite.tokens import new_credentials
-
 from deploy.sandbox.salesforce import simulator as salesforce
 from deploy.sandbox.salesforce.firm import SalesforceFirm
 from deploy.sandbox.salesforce.session import API, SalesforceSession, loader_session

@@ -1,11 +1,11 @@
-"""Schemas of the rate-limit policy and of client plans; only declared facts may enter."""
+"""Schema of the rate-limit policy; only declared facts may enter."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from shared.gateway.facts import Facts
 
@@ -15,28 +15,6 @@ class WhenDown(StrEnum):
 
     ADMIT = "admit"
     REFUSE = "refuse"
-
-
-class Window(Facts):
-    """So many requests in so many seconds."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$", examples=["burst"])
-    requests: int = Field(gt=0, le=10_000_000)
-    per_seconds: int = Field(gt=0, le=31 * 24 * 3600)
-    algorithm: Literal["moving", "fixed"] = "fixed"
-
-
-class Plan(Facts):
-    """What one client may ask for; every window must have room."""
-
-    windows: tuple[Window, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        names = [window.name for window in self.windows]
-        if len(set(names)) != len(names):
-            raise ValueError("two windows of a plan carry the same name")
-        return self
 
 
 class RateLimit(Facts):

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 
-from shared.gateway.policies.rate_limit.config import Window
+from shared.gateway.plans import Window
 
 
 class CountersUnreachable(Exception):

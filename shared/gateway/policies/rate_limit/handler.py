@@ -6,7 +6,8 @@ from collections.abc import Awaitable
 
 from shared.errors.taxonomy import LimitExceeded
 from shared.gateway.kit import Kit
-from shared.gateway.policies.rate_limit.config import Plan, RateLimit, WhenDown
+from shared.gateway.plans import Plan
+from shared.gateway.policies.rate_limit.config import RateLimit, WhenDown
 from shared.gateway.policies.rate_limit.counters import (
     Count,
     CountersUnreachable,
