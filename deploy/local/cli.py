@@ -20,6 +20,7 @@ from deploy.local.firm import FirmRefused, read_firm
 from deploy.local.places import Places
 from deploy.local.ports import PortProblem, Ports
 from deploy.local.processes import Processes, StartFailed
+from deploy.local.readme import ROOT, connector_table, renewed
 from deploy.local.supervisor import ALL, House, stop_all
 
 SAMPLE_FIRM = Path(__file__).resolve().parents[1] / "sandbox" / "firm"
@@ -191,6 +192,26 @@ def openapi(
     _say({"changed": [str(file) for file in changed]}, as_json=as_json, text=text)
     if is_check and changed:
         raise typer.Exit(1)
+
+
+@app.command()
+def readme(
+    is_check: Annotated[  # noqa: FBT002 - a flag of the command line
+        bool, typer.Option("--check", help="Write nothing; fail if the README would change.")
+    ] = False,
+) -> None:
+    """Bring the README's table of connectors up to date."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    new = renewed(text, connector_table())
+    if new == text:
+        out.print("nothing changed", highlight=False)
+    elif is_check:
+        err.print("README.md: the table of connectors is out of date; run `throughline readme`", style="red")
+        raise typer.Exit(1)
+    else:
+        path.write_text(new, encoding="utf-8")
+        out.print("written: README.md", highlight=False)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from statistics import median, quantiles
 import pytest
 import yaml
 
+from deploy.local.readme import connector_table, renewed
 from system_apis.manifest import load_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -146,6 +147,11 @@ def test_an_exemption_states_its_reason(folder: Path) -> None:
         else:
             assert set(done) in ({"verified"}, {"exempt"}), rule
             assert len(str(done.get("exempt", "stated as verified"))) > 10, rule
+
+
+def test_the_readme_tells_the_connectors_as_they_are() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert renewed(text, connector_table()) == text, "run `throughline readme`"
 
 
 def test_lock_files_name_no_host() -> None:

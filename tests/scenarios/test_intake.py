@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
 from pathlib import Path
 
@@ -150,10 +150,10 @@ async def test_a_vendor_that_is_away_is_waited_for(tier: Tier, firm: Vendors) ->
     body = change_event("Opportunity", firm.refs["D0000"])
     assert (await tier.delivers("salesforce", body, firm.webhook_secret)).status_code == 202
 
-    async def postponed() -> object | None:
-        return next((hint for hint in await tier.hints("pending") if hint[5] > 0), None)
+    async def postponed() -> str | None:
+        return next((hint[6] for hint in await tier.hints("pending") if hint[5] > 0), None)
 
-    _, _, _, _, _, _, reason = await until(postponed, 40)
+    reason = await until(postponed, 40)
     assert reason.startswith("vendor_unavailable:")
     assert firm.crm.has_struck(down)
     # However long it takes: what the vendor owes is never charged to the record.
@@ -297,7 +297,7 @@ async def test_the_tier_polls_by_itself_where_asked(tmp_path: Path, postgres_url
         await until(told)
 
 
-def _sent(firm: Vendors, count: int = 1, side: str = "crm"):  # noqa: ANN202 - a look for `until`
+def _sent(firm: Vendors, count: int = 1, side: str = "crm") -> Callable[[], Awaitable[bool | None]]:
     deliveries = (firm.crm if side == "crm" else firm.erp).simulator.deliveries
     assert deliveries
 

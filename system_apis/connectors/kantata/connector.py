@@ -23,7 +23,6 @@ from system_apis.ports.changes import ChangedEntity, ChangeHint
 COMPLETED = "completed"
 _BULK, _STORIES_BULK = 100, 300
 _HINTS = 200
-MOST_KEPT = 50_000
 Item = TypeVar("Item")
 Entry = TypeVar("Entry", bound=Entity)
 
@@ -100,9 +99,7 @@ class KantataConnector:
 
     async def close_project(self, project_id: str) -> None:
         """Archive the workspace."""
-        workspace = await self._find_workspace(project_id)
-        if workspace is None:
-            raise NotFound(f"{self._binding.system} has no project {project_id}.")
+        workspace = await self._get_workspace(project_id)
         if not workspace.archived:
             await self._wire.amend("workspaces", workspace.id, "workspace", {"archived": True})
 
@@ -113,15 +110,16 @@ class KantataConnector:
         return min(found.all(payloads.Workspace), key=lambda one: int(one.id), default=None)
 
     async def _get_workspace_id(self, project_id: str) -> str:
-        if known := self._workspace_ids.get(project_id):
-            return known
+        if project_id not in self._workspace_ids:
+            workspace = await self._get_workspace(project_id)
+            self._workspace_ids[project_id] = workspace.id
+        return self._workspace_ids[project_id]
+
+    async def _get_workspace(self, project_id: str) -> payloads.Workspace:
         workspace = await self._find_workspace(project_id)
         if workspace is None:
             raise NotFound(f"{self._binding.system} has no project {project_id}.")
-        if len(self._workspace_ids) >= MOST_KEPT:
-            self._workspace_ids.clear()
-        self._workspace_ids[project_id] = workspace.id
-        return workspace.id
+        return workspace
 
     async def _find_template(self, title: str | None) -> str | None:
         """The project template of that title; without one the project is made by hand."""

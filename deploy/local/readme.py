@@ -1,0 +1,50 @@
+"""The parts of the README that are made from facts in the repository: the table of connectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from system_apis.manifest import load_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- connectors -->", "<!-- /connectors -->"
+
+
+def connector_table(root: Path = ROOT) -> str:
+    """A row per connector: what it plays, how it gets in, how changes arrive, and its conformance score."""
+    rows = [
+        "| connector | plays | wire | gets in by | changes arrive by | conformance |",
+        "|---|---|---|---|---|---|",
+    ]
+    for folder in sorted(path.parent for path in (root / "system_apis/connectors").glob("*/manifest.yaml")):
+        manifest = load_manifest(folder)
+        score: Any = yaml.safe_load((folder / "conformance.yaml").read_text(encoding="utf-8"))
+        arrive = "signed webhook, poll" if (folder / "webhooks.py").exists() else "poll"
+        link = f"[{manifest.name}]({folder.relative_to(root).as_posix()}/NOTES.md)"
+        roles = ", ".join(role.upper() for role in manifest.plays)
+        rows.append(
+            f"| {link} | {roles} | {manifest.wire.version} | {manifest.auth.flow} | {arrive} | {_told(score['rules'])} |"
+        )
+    return "\n".join(rows)
+
+
+def _told(rules: Mapping[str, Any]) -> str:
+    """`12 of 14 rules on the simulator, 2 exempt`; a rule verified on a real account says so."""
+    exempt = sum(1 for done in rules.values() if isinstance(done, dict) and "exempt" in done)
+    verified = sum(1 for done in rules.values() if isinstance(done, dict) and "verified" in done)
+    simulated = sum(1 for done in rules.values() if done == "simulated")
+    parts = [f"{simulated} of {len(rules)} rules shown on the simulator"]
+    parts += [f"{verified} on a real account"] if verified else []
+    parts += [f"{exempt} exempt"] if exempt else []
+    return ", ".join(parts)
+
+
+def renewed(text: str, table: str) -> str:
+    """The README's text with the table between its marks brought up to date."""
+    before, rest = text.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
