@@ -26,9 +26,8 @@ def connector_table(root: Path = ROOT) -> str:
         arrive = "signed webhook, poll" if (folder / "webhooks.py").exists() else "poll"
         link = f"[{manifest.name}]({folder.relative_to(root).as_posix()}/NOTES.md)"
         roles = ", ".join(role.upper() for role in manifest.plays)
-        rows.append(
-            f"| {link} | {roles} | {manifest.wire.version} | {manifest.auth.flow} | {arrive} | {_told(score['rules'])} |"
-        )
+        cells = (link, roles, manifest.wire.version, manifest.auth.flow, arrive, _told(score["rules"]))
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 

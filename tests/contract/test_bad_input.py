@@ -53,7 +53,8 @@ class Tier:
     def token(self, **claims: Any) -> str:
         every = {scope for one in self.app.documents.operations() for scope in (*one.scopes, *one.one_of)}
         given: Json = {"iss": ISSUER, "aud": [f"throughline-{self.name}"], "scope": " ".join(sorted(every))}
-        return self.issuer.token(**(given | {"plan": "internal"} | claims))
+        merged: Json = {**given, "plan": "internal", **claims}
+        return self.issuer.token(**merged)
 
     async def ask(
         self, method: str, path: str, *, token: str | None = "", headers: Json | None = None, **options: Any

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, VendorDrift
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, Misconfigured, VendorDrift
 from shared.outbound import Answer, Outbound, drift, pack_cursor, unpack_cursor
 from system_apis.connectors.kantata.payloads import (
     PROJECT,
@@ -25,6 +25,8 @@ from system_apis.connectors.kantata.payloads import (
     Workspace,
     our_ids,
 )
+from system_apis.manifest import Budget
+from system_apis.ports.binding import Binding
 
 Model = TypeVar("Model")
 WINDOW = 200
@@ -376,3 +378,13 @@ def _moment(value: str | None) -> datetime | None:
         return parsedate_to_datetime(value).astimezone(UTC) if value else None
     except ValueError:
         return None
+
+
+def budget_of(binding: Binding, declared: Budget) -> Budget:
+    """The manifest's budget, unless the account's own is set."""
+    given = binding.settings.get("requests_per_minute", "")
+    if not given:
+        return declared
+    if not given.isdecimal() or int(given) == 0:
+        raise Misconfigured(f"connector {binding.system}: setting requests_per_minute: {given!r} is not a whole number")
+    return Budget(requests=int(given), per_seconds=60, at_once=declared.at_once)

@@ -11,12 +11,20 @@ from shared.canonical.billing import BillingMark
 from shared.canonical.projects import Project, ProjectPlan
 from shared.canonical.references import Entity, Page, Written
 from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
-from shared.errors.taxonomy import Misconfigured, NotFound
+from shared.errors.taxonomy import NotFound
 from shared.outbound import Outbound, StaticHeaders
 from system_apis.connectors.kantata import mapping, payloads
-from system_apis.connectors.kantata.client import Directory, Fed, Found, KantataWire, Touched, error_of
+from system_apis.connectors.kantata.client import (
+    Directory,
+    Fed,
+    Found,
+    KantataWire,
+    Touched,
+    budget_of,
+    error_of,
+)
 from system_apis.connectors.kantata.payloads import SERVICE, our_id, our_ids
-from system_apis.manifest import Budget, Manifest, load_manifest
+from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint
 
@@ -31,16 +39,6 @@ def _batched(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
     return (items[first : first + size] for first in range(0, len(items), size))
 
 
-def _budget(binding: Binding, declared: Budget) -> Budget:
-    """The manifest's budget, unless the account's own is set."""
-    given = binding.settings.get("requests_per_minute", "")
-    if not given:
-        return declared
-    if not given.isdecimal() or int(given) == 0:
-        raise Misconfigured(f"connector {binding.system}: setting requests_per_minute: {given!r} is not a whole number")
-    return Budget(requests=int(given), per_seconds=60, at_once=declared.at_once)
-
-
 def open_connector(binding: Binding) -> KantataConnector:
     """The connector of a tenant. Raises Misconfigured naming a missing setting or secret."""
     manifest = load_manifest(Path(__file__).parent)
@@ -49,7 +47,7 @@ def open_connector(binding: Binding) -> KantataConnector:
         base_url=binding.setting("base_url"),
         auth=StaticHeaders.bearer(binding.secret("access_token")),
         errors=manifest.errors,
-        budget=_budget(binding, manifest.budget),
+        budget=budget_of(binding, manifest.budget),
         read_body_code=error_of,
     )
     return KantataConnector(binding, manifest, outbound)
@@ -111,8 +109,7 @@ class KantataConnector:
 
     async def _get_workspace_id(self, project_id: str) -> str:
         if project_id not in self._workspace_ids:
-            workspace = await self._get_workspace(project_id)
-            self._workspace_ids[project_id] = workspace.id
+            self._workspace_ids[project_id] = (await self._get_workspace(project_id)).id
         return self._workspace_ids[project_id]
 
     async def _get_workspace(self, project_id: str) -> payloads.Workspace:
