@@ -7,15 +7,17 @@ import json
 import os
 import shutil
 import socket
-import statistics
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+import urllib.request
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from time import perf_counter, time
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import uvloop
@@ -23,15 +25,40 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from deploy.local.bench_load import Load, measure
+from deploy.local.bench_servers import REDIS_VARIABLE
 
-KINDS = ("bare", "full", "book")
 AUDIENCE = "throughline-system"
 ISSUER = "http://issuer.bench"
 PATH = "/bench/v1/things/4711"
-_ROUNDS = 5
-_SECONDS = 1.2
+FIRST_SIGHT = "_first_sight"
 _CONNECTIONS = 16
+_NEW_TOKENS = 2000
 _START_SECONDS = 30.0
+_ROOT = Path(__file__).resolve().parents[2]
+_SUCCESS = 200
+_RATIOS = {
+    "full_to_bare": ("full", "bare"),
+    "full_to_book": ("full", "book"),
+    "full_on_redis_to_bare": ("full_on_redis", "bare"),
+    "full_on_redis_to_book": ("full_on_redis", "book"),
+    "full_first_sight_to_bare": ("full_first_sight", "bare"),
+    "full_first_sight_to_book": ("full_first_sight", "book_first_sight"),
+}
+_REMARKS = [
+    "bare: FastAPI and the endpoint, nothing else (it does not read the token).",
+    "full: the whole policy chain of a tier with its access log; rate counters in the process, one moving and one fixed "
+    "window. A token is verified when it is first seen and remembered; each connection keeps a token of its own.",
+    "full_on_redis: the same with rate counters on Redis, as several replicas share them.",
+    "full_first_sight, book_first_sight: no token is used twice, so that every request pays for a signature check.",
+    "book: SlowAPIMiddleware with two fixed windows, and a JWT check as a dependency; verifies the token each time.",
+    "Ratios are medians over rounds of requests per second, theirs below ours; by_cpu compares processor time per request "
+    "of the server process instead (Redis' own is not counted), which neighbours on the machine disturb less.",
+    "server_busy: share of one core the server had; well below 1, something else on the machine set the rate.",
+]
+
+
+class BenchFailed(Exception):
+    """The comparison would not be fair, or a server did not come up; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,58 +67,116 @@ class Server:
 
     kind: str
     port: int
-    pid: int
+    process: asyncio.subprocess.Process
+    log: Path
 
 
-async def run(rounds: int = _ROUNDS, seconds: float = _SECONDS) -> dict[str, Any]:
-    """Requests per second and latencies of the three assemblies, and the ratios of their medians."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How long is measured."""
+
+    rounds: int = 5
+    seconds: float = 1.2
+    new_tokens: int = _NEW_TOKENS
+
+
+async def run(extent: Extent, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Requests per second and latencies of the assemblies, and the ratios of neighbouring rounds.
+
+    Raises: BenchFailed.
+    """
     key = ECKey.generate_key("P-256", parameters={"kid": "bench"})
-    token = access_token(key)
-    loads: dict[str, list[Load]] = {kind: [] for kind in KINDS}
+    loads: dict[str, list[Load]] = {}
     async with AsyncExitStack() as stack:
-        redis_url = await stack.enter_async_context(_redis())
-        servers = [await stack.enter_async_context(_served(kind, key, redis_url)) for kind in KINDS]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="throughline-bench-")))
+        redis_url = await stack.enter_async_context(_redis(folder))
+        kinds = ("bare", "full", "full_on_redis", "book") if redis_url else ("bare", "full", "book")
+        tell(f"starting {', '.join(kinds)}")
+        servers = [await stack.enter_async_context(_served(kind, key, redis_url, folder)) for kind in kinds]
         for server in servers:
-            await _loaded(server.port, token, seconds / 2)
-        for _ in range(rounds):
+            await _until_listening(server.port, server.process, server.log)
+        tokens = [access_token(key, f"bench-{number}") for number in range(_CONNECTIONS)]
+        await _answer_alike(servers, tokens[0])
+        for server in servers:
+            await _loaded(server, tokens, extent.seconds / 2)
+        for number in range(extent.rounds):
+            tell(f"round {number + 1} of {extent.rounds}")
+            for server in servers if number % 2 == 0 else reversed(servers):
+                loads.setdefault(server.kind, []).append(await _loaded(server, tokens, extent.seconds))
             for server in servers:
-                before = _cpu_seconds(server.pid)
-                load = await _loaded(server.port, token, seconds)
-                load.cpu_seconds = _cpu_seconds(server.pid) - before
-                loads[server.kind].append(load)
-    rates = {kind: statistics.median(load.rate for load in found) for kind, found in loads.items()}
+                if server.kind in {"full", "book"}:
+                    new = [access_token(key, f"bench-{one % _CONNECTIONS}") for one in range(extent.new_tokens)]
+                    load = await _loaded(server, new, extent.seconds, each_token_once=True)
+                    loads.setdefault(f"{server.kind}{FIRST_SIGHT}", []).append(load)
+        memory = {
+            server.kind: round(psutil.Process(server.process.pid).memory_info().rss / 2**20) for server in servers
+        }
     return {
         "endpoint": f"GET {PATH}",
         "connections": _CONNECTIONS,
-        "rounds": rounds,
-        "seconds_per_round": seconds,
-        "book_counters": "redis" if redis_url else "memory",
-        **{kind: _summary(found) for kind, found in loads.items()},
-        "full_to_bare": _ratio(loads["full"], loads["bare"]),
-        "full_to_book": _ratio(loads["full"], loads["book"]),
-        "full_to_bare_by_cpu": _ratio_by_cpu(loads["full"], loads["bare"]),
-        "added_microseconds_per_request": round(1e6 / rates["full"] - 1e6 / rates["bare"], 1),
+        "rounds": extent.rounds,
+        "seconds_per_round": extent.seconds,
+        "book_counters": "redis" if redis_url else "memory, for want of a redis-server program",
+        "measured": {kind: _summary(found) for kind, found in loads.items()},
+        "ratios": {
+            name: _ratio(loads[ours], loads[theirs])
+            for name, (ours, theirs) in _RATIOS.items()
+            if ours in loads and theirs in loads
+        },
+        "memory_mib": memory,
+        "remarks": _REMARKS,
     }
 
 
-async def _loaded(port: int, token: str, seconds: float) -> Load:
-    """The load comes from a fast loop of its own, so that the source is not what is measured."""
-    return await asyncio.to_thread(
-        lambda: uvloop.run(measure(port, PATH, token, connections=_CONNECTIONS, seconds=seconds))
+async def _loaded(server: Server, tokens: list[str], seconds: float, *, each_token_once: bool = False) -> Load:
+    """Load a server from a fast loop of its own, so that the source is not what is measured."""
+    process = psutil.Process(server.process.pid)
+    before = _cpu_seconds(process)
+    load = await asyncio.to_thread(
+        lambda: uvloop.run(
+            measure(
+                server.port,
+                PATH,
+                tokens,
+                connections=_CONNECTIONS,
+                seconds=seconds,
+                each_token_once=each_token_once,
+            )
+        )
     )
+    load.cpu_seconds = _cpu_seconds(process) - before
+    if load.refused or not load.latencies:
+        raise BenchFailed(f"{server.kind}: {load.refused} of {len(load.latencies)} answers were not 200")
+    return load
 
 
-def access_token(key: ECKey, audience: str = AUDIENCE) -> str:
+async def _answer_alike(servers: list[Server], token: str) -> None:
+    """Make sure that every server does the same work; a comparison of different bodies says nothing."""
+    bodies = {server.kind: await asyncio.to_thread(_body, server.port, token) for server in servers}
+    if len(set(bodies.values())) != 1:
+        raise BenchFailed(f"the servers answer differently: {bodies}")
+
+
+def _body(port: int, token: str) -> bytes:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{PATH}", headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - our own address
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        body: bytes = answer.read()
+        if answer.status != _SUCCESS:
+            raise BenchFailed(f"a server of the bench answered {answer.status}")
+        return body
+
+
+def access_token(key: ECKey, client_id: str = "bench") -> str:
     """A token of an hour for the measured endpoint."""
     now = int(time())
     claims = {
         "iss": ISSUER,
-        "sub": "bench",
-        "client_id": "bench",
-        "aud": [audience],
+        "sub": client_id,
+        "client_id": client_id,
+        "aud": [AUDIENCE],
         "iat": now,
         "exp": now + 3600,
-        "jti": "bench",
+        "jti": uuid4().hex,
         "scope": "bench.read",
         "tenant": "bench",
         "plan": "bench",
@@ -101,77 +186,79 @@ def access_token(key: ECKey, audience: str = AUDIENCE) -> str:
 
 def _summary(loads: list[Load]) -> dict[str, Any]:
     return {
-        "requests_per_second": round(statistics.median(load.rate for load in loads)),
-        "p50_ms": round(statistics.median(load.quantile(0.50) for load in loads) * 1000, 3),
-        "p99_ms": round(statistics.median(load.quantile(0.99) for load in loads) * 1000, 3),
-        "cpu_us_per_request": round(
-            statistics.median(load.cpu_seconds / len(load.latencies) for load in loads) * 1e6, 1
-        ),
-        "refused": sum(load.refused for load in loads),
+        "requests_per_second": round(median(load.rate for load in loads)),
+        "p50_ms": round(median(load.quantile(0.50) for load in loads) * 1000, 3),
+        "p99_ms": round(median(load.quantile(0.99) for load in loads) * 1000, 3),
+        "cpu_us_per_request": round(median(map(_cpu_per_request, loads)) * 1e6, 1),
+        "server_busy": round(median(load.cpu_seconds / load.seconds for load in loads), 2),
+        "requests": sum(len(load.latencies) for load in loads),
     }
 
 
-def _ratio(ours: list[Load], theirs: list[Load]) -> float:
+def _ratio(ours: list[Load], theirs: list[Load]) -> dict[str, Any]:
     """Median of the ratios of neighbouring rounds: what disturbs the machine disturbs both."""
-    return round(statistics.median(a.rate / b.rate for a, b in zip(ours, theirs, strict=True)), 3)
+    pairs = list(zip(ours, theirs, strict=True))
+    rates = [a.rate / b.rate for a, b in pairs]
+    costs = [_cpu_per_request(b) / cost for a, b in pairs if (cost := _cpu_per_request(a))]
+    return {
+        "by_rate": round(median(rates), 3),
+        "by_cpu": round(median(costs), 3) if costs else None,
+        "rounds": [round(rate, 3) for rate in rates],
+    }
 
 
-def _ratio_by_cpu(ours: list[Load], theirs: list[Load]) -> float:
-    """The same by processor time of the servers per request, which other programs on the machine disturb less."""
-    return round(_cpu_per_request(theirs) / _cpu_per_request(ours), 3)
+def _cpu_per_request(load: Load) -> float:
+    return load.cpu_seconds / max(1, len(load.latencies))
 
 
-def _cpu_per_request(loads: list[Load]) -> float:
-    return statistics.median(load.cpu_seconds / max(1, len(load.latencies)) for load in loads)
-
-
-def _cpu_seconds(pid: int) -> float:
-    spent = psutil.Process(pid).cpu_times()
+def _cpu_seconds(process: psutil.Process) -> float:
+    spent = process.cpu_times()
     return float(spent.user + spent.system)
 
 
 @asynccontextmanager
-async def _served(kind: str, key: ECKey, redis_url: str | None) -> AsyncGenerator[Server]:
+async def _served(kind: str, key: ECKey, redis_url: str | None, folder: Path) -> AsyncGenerator[Server]:
+    """A server that is starting; its log lines go to a file, as they do in the embedded profile."""
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "deploy.local.bench_servers",
-        kind,
-        str(port),
-        stdin=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "BENCH_REDIS_URL": redis_url or ""},
-    )
+    file = folder / f"{kind}.log"
+    with file.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deploy.local.bench_servers", kind, str(port)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, REDIS_VARIABLE: redis_url or "", "PYTHONPATH": str(_ROOT)},
+        )
     try:
         assert process.stdin is not None  # noqa: S101 - asked for above
         process.stdin.write(json.dumps(key.as_dict(private=False)).encode())
         process.stdin.close()
-        await _until_listening(port, process)
-        yield Server(kind, port, process.pid)
+        yield Server(kind, port, process, file)
     finally:
         await _ended(process)
 
 
 @asynccontextmanager
-async def _redis() -> AsyncGenerator[str | None]:
-    """A Redis of our own for the by-the-book assembly; None where there is no server program."""
+async def _redis(folder: Path) -> AsyncGenerator[str | None]:
+    """A Redis of our own for counters that are shared; None where there is no server program."""
     program = shutil.which("redis-server") or _bundled_redis()
     if program is None:
         yield None
         return
     port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
+    file = folder / "redis.log"
+    with file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            program,
-            *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder),
-            stdout=asyncio.subprocess.DEVNULL,
+            *(program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+            *("--dir", str(folder)),
+            stdout=log,
+            stderr=log,
         )
-        try:
-            await _until_listening(port, process)
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            await _ended(process)
+    try:
+        await _until_listening(port, process, file)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        await _ended(process)
 
 
 def _bundled_redis() -> str | None:
@@ -190,11 +277,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def _until_listening(port: int, process: asyncio.subprocess.Process) -> None:
+async def _until_listening(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
     deadline = perf_counter() + _START_SECONDS
     while perf_counter() < deadline:
         if process.returncode is not None:
-            raise RuntimeError(f"a server of the bench ended with {process.returncode}")
+            raise BenchFailed(f"a server of the bench ended with {process.returncode}: {log.read_text()[-2000:]}")
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
@@ -203,7 +290,7 @@ async def _until_listening(port: int, process: asyncio.subprocess.Process) -> No
         writer.close()
         await writer.wait_closed()
         return
-    raise RuntimeError(f"a server of the bench did not listen within {_START_SECONDS:.0f} s")
+    raise BenchFailed(f"a server of the bench did not listen within {_START_SECONDS:.0f} s")
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
@@ -214,7 +301,3 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run()), indent=2))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from time import perf_counter
 from typing import cast
 
-_SUCCESS = b"HTTP/1.1 2"
+_SUCCESS = b"HTTP/1.1 200 "
 _GRACE_SECONDS = 5.0
 
 
@@ -34,8 +36,8 @@ class Load:
 class _Caller(asyncio.Protocol):
     """Asks, waits for the whole answer, asks again until told to stop."""
 
-    def __init__(self, request: bytes, load: Load, until: float) -> None:
-        self._request = request
+    def __init__(self, requests: Iterator[bytes], load: Load, until: float) -> None:
+        self._requests = requests
         self._load = load
         self._until = until
         self._asked_at = 0.0
@@ -50,10 +52,11 @@ class _Caller(asyncio.Protocol):
     def _ask(self) -> None:
         assert self._transport is not None  # noqa: S101 - called when connected
         self._asked_at = perf_counter()
-        if self._asked_at >= self._until:
+        request = None if self._asked_at >= self._until else next(self._requests, None)
+        if request is None:
             self._transport.close()
             return
-        self._transport.write(self._request)
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._came = self._came + data if self._came else data
@@ -78,19 +81,37 @@ class _Caller(asyncio.Protocol):
                 self.done.set_exception(exc)
 
 
-async def measure(port: int, path: str, token: str, *, connections: int, seconds: float) -> Load:
-    """Load a server for a while with that many connections."""
-    request = (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\n"
-        f"Authorization: Bearer {token}\r\nX-Correlation-Id: bench\r\n\r\n"
-    ).encode()
+async def measure(
+    port: int, path: str, tokens: Sequence[str], *, connections: int, seconds: float, each_token_once: bool = False
+) -> Load:
+    """Load a server for a while with that many connections.
+
+    Each connection keeps one of the tokens; with `each_token_once` every request carries another one, and the load ends
+    at the latest when they are used up.
+    """
+    requests = [_request(port, path, token) for token in tokens]
+    all_once = iter(requests)
     loop = asyncio.get_running_loop()
     load = Load(seconds)
-    until = perf_counter() + seconds
+    began = perf_counter()
+    until = began + seconds
     callers: list[_Caller] = []
-    for _ in range(connections):
-        _, caller = await loop.create_connection(lambda: _Caller(request, load, until), "127.0.0.1", port)
+    for number in range(connections):
+        mine = all_once if each_token_once else repeat(requests[number % len(requests)])
+        _, caller = await loop.create_connection(_made(mine, load, until), "127.0.0.1", port)
         callers.append(caller)
     async with asyncio.timeout(seconds + _GRACE_SECONDS):
         await asyncio.gather(*(caller.done for caller in callers))
+    load.seconds = perf_counter() - began
     return load
+
+
+def _made(requests: Iterator[bytes], load: Load, until: float) -> Callable[[], _Caller]:
+    return lambda: _Caller(requests, load, until)
+
+
+def _request(port: int, path: str, token: str) -> bytes:
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\n"
+        f"Authorization: Bearer {token}\r\nX-Correlation-Id: bench\r\n\r\n"
+    ).encode()

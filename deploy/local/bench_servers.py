@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +29,24 @@ from shared.serving.settings import TierSettings
 _AUDIENCE = "throughline-system"
 _ISSUER = "http://issuer.bench"
 _MANY = 10_000_000
+_PATH = "/bench/v1/things/{thing_id}"
+REDIS_VARIABLE = "BENCH_REDIS_URL"
 
 
-def endpoint() -> APIRouter:
+async def get_thing(thing_id: str) -> dict[str, str]:
     """The measured endpoint."""
-    router = APIRouter(prefix="/bench/v1")
-
-    @router.get("/things/{thing_id}")
-    async def get_thing(thing_id: str) -> dict[str, str]:
-        return {"id": thing_id, "name": "A thing", "state": "active"}
-
-    return router
+    return {"id": thing_id, "name": "A thing", "state": "active"}
 
 
 def bare(_key: ECKey) -> FastAPI:
     """The endpoint and nothing else."""
     app = FastAPI()
-    app.include_router(endpoint())
+    app.get(_PATH)(get_thing)
     return app
 
 
-def full(key: ECKey) -> FastAPI:
-    """The endpoint behind the whole policy chain of a tier, with two rate windows."""
+def full(key: ECKey, counters_url: str = "memory://") -> FastAPI:
+    """The endpoint behind the whole policy chain of a tier, with two rate windows counted in the process."""
 
     async def keys() -> dict[str, Any]:
         return {"keys": [key.as_dict(private=False)]}
@@ -78,12 +75,19 @@ def full(key: ECKey) -> FastAPI:
         apis=(*operations, bench),
     )
     settings = TierSettings(
-        port=0, database_url="postgresql://unused", issuer_url=_ISSUER, audience=_AUDIENCE, log_level="INFO"
+        port=0,
+        database_url="postgresql://unused",
+        issuer_url=_ISSUER,
+        audience=_AUDIENCE,
+        log_level="INFO",
+        counters_url=counters_url,
     )
+    router = APIRouter()
+    router.get(_PATH)(get_thing)
     return build_app(
         tier="system",
         title="Bench",
-        routers=[endpoint()],
+        routers=[router],
         settings=settings,
         gateway=documents,
         keys=keys,
@@ -91,14 +95,23 @@ def full(key: ECKey) -> FastAPI:
     )
 
 
+def full_on_redis(key: ECKey) -> FastAPI:
+    """The same with counters that replicas share."""
+    return full(key, os.environ[REDIS_VARIABLE])
+
+
 def book(key: ECKey) -> FastAPI:
-    """The endpoint behind slowapi's own middleware and a token check as a dependency."""
+    """The endpoint behind slowapi's own middleware and a token check as a dependency.
+
+    The route stands on the application itself: slowapi 0.1 does not look into included routers of this FastAPI and
+    would let their routes pass uncounted.
+    """
     bearer = HTTPBearer()
     rules = JWTClaimsRegistry(
         iss={"essential": True, "value": _ISSUER}, aud={"essential": True, "value": _AUDIENCE}, exp={"essential": True}
     )
 
-    def checked(given: HTTPAuthorizationCredentials = Depends(bearer)) -> dict[str, Any]:  # noqa: B008 - by the book
+    async def checked(given: HTTPAuthorizationCredentials = Depends(bearer)) -> dict[str, Any]:  # noqa: B008 - by the book
         try:
             token = jwt.decode(given.credentials, key, algorithms=["ES256"])
             rules.validate(token.claims)
@@ -112,19 +125,27 @@ def book(key: ECKey) -> FastAPI:
     app.state.limiter = Limiter(
         key_func=get_remote_address,
         default_limits=[f"{_MANY}/10 seconds", f"{_MANY}/10 minutes"],
-        storage_uri=os.environ.get("BENCH_REDIS_URL") or "memory://",
+        storage_uri=os.environ.get(REDIS_VARIABLE) or "memory://",
         headers_enabled=True,
     )
     app.add_middleware(SlowAPIMiddleware)
-    app.include_router(endpoint(), dependencies=[Depends(checked)])
+    app.get(_PATH, dependencies=[Depends(checked)])(get_thing)
     return app
+
+
+APPS: dict[str, Callable[[ECKey], FastAPI]] = {
+    "bare": bare,
+    "full": full,
+    "full_on_redis": full_on_redis,
+    "book": book,
+}
 
 
 def main() -> None:
     """Serve one kind on the port given; the public key comes in on standard input."""
     kind, port = sys.argv[1], int(sys.argv[2])
     key = ECKey.import_key(json.loads(sys.stdin.read()))
-    made = {"bare": bare, "full": full, "book": book}[kind](key)
+    made = APPS[kind](key)
     uvicorn.run(
         made,
         host="127.0.0.1",

@@ -219,6 +219,14 @@ async def park_invoice(request: IssueInvoice, code: str, message: str) -> None:
         )
 
 
+@engine.step("look again at the parked invoice")
+async def look_again(request: IssueInvoice) -> None:
+    """Somebody asked to go on: what they asked for is being done."""
+    house = rooms()
+    async with house.database.transaction() as connection:
+        await house.exceptions.checking(connection, request.tenant, engine.run_id())
+
+
 @engine.step("resolve the parked invoice")
 async def resolve_invoice(request: IssueInvoice) -> None:
     """The cause is gone."""

@@ -76,10 +76,16 @@ async def _decided(request: IssueInvoice) -> str:
 
 async def _persisting(request: IssueInvoice, order: Callable[[IssueInvoice], Awaitable[Result]]) -> Result:
     """Give the order until it is done; where a system refuses, show the trouble and wait for somebody to say go on."""
+    is_parked = False
     while True:
         try:
-            return await order(request)
+            result = await order(request)
+            break
         except PlatformError as error:
             await steps.park_invoice(request, error.code, error.message)
+        is_parked = True
         await engine.wait_for("wake", seconds=86_400.0)
+        await steps.look_again(request)
+    if is_parked:
         await steps.resolve_invoice(request)
+    return result

@@ -253,6 +253,10 @@ class Shift:
         """Deliver what was held, the last change first; what the CRM counts then."""
         return await self._control("POST", "salesforce", "deliveries?reverse=true")
 
+    async def switch(self, vendor: str, switches: dict[str, Any]) -> None:
+        """Turn switches of a simulator."""
+        await self._control("POST", vendor, "switches", switches)
+
     async def delivered(self) -> dict[str, int]:
         """Deliveries `sent`, `failed`, `waiting`."""
         return await self._control("GET", "salesforce", "deliveries")
