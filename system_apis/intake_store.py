@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -68,6 +68,25 @@ class FailedHint:
     attempts: int
     received_at: datetime
     failed_at: datetime
+
+
+class NoticedChange(Protocol):
+    """What a store needs to know of a change."""
+
+    @property
+    def entity(self) -> str:
+        """Kind of record."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Our id of it."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Of its content."""
+        ...
 
 
 class IntakeStore:
@@ -251,6 +270,19 @@ class IntakeStore:
                 {"tenant": tenant, "system": system},
             )
             return {row[0]: row[1] for row in found}
+
+    @staticmethod
+    async def is_news(connection: AsyncConnection, tenant: str, change: NoticedChange) -> bool:
+        """Whether the record's content differs from what was last told; from now on this content counts as told."""
+        found = await connection.execute(
+            text(
+                "INSERT INTO told_contents (tenant, entity, id, digest) VALUES (:tenant, :entity, :id, :digest)"
+                " ON CONFLICT (tenant, entity, id) DO UPDATE SET digest = excluded.digest, told_at = now()"
+                " WHERE told_contents.digest <> excluded.digest RETURNING 1"
+            ),
+            {"tenant": tenant, "entity": change.entity, "id": change.id, "digest": change.digest},
+        )
+        return found.first() is not None
 
     async def watermark(self, tenant: str, system: str, name: str) -> datetime | None:
         """Up to when that feed was read, or None at first."""

@@ -30,7 +30,6 @@ from deploy.local.bench_servers import REDIS_VARIABLE
 AUDIENCE = "throughline-system"
 ISSUER = "http://issuer.bench"
 PATH = "/bench/v1/things/4711"
-FIRST_SIGHT = "_first_sight"
 _CONNECTIONS = 16
 _NEW_TOKENS = 2000
 _START_SECONDS = 30.0
@@ -42,19 +41,19 @@ _RATIOS = {
     "full_on_redis_to_bare": ("full_on_redis", "bare"),
     "full_on_redis_to_book": ("full_on_redis", "book"),
     "full_first_sight_to_bare": ("full_first_sight", "bare"),
-    "full_first_sight_to_book": ("full_first_sight", "book_first_sight"),
+    "full_first_sight_to_book": ("full_first_sight", "book"),
 }
-_REMARKS = [
-    "bare: FastAPI and the endpoint, nothing else (it does not read the token).",
-    "full: the whole policy chain of a tier with its access log; rate counters in the process, one moving and one fixed "
-    "window. A token is verified when it is first seen and remembered; each connection keeps a token of its own.",
-    "full_on_redis: the same with rate counters on Redis, as several replicas share them.",
-    "full_first_sight, book_first_sight: no token is used twice, so that every request pays for a signature check.",
-    "book: SlowAPIMiddleware with two fixed windows, and a JWT check as a dependency; verifies the token each time.",
-    "Ratios are medians over rounds of requests per second, theirs below ours; by_cpu compares processor time per request "
-    "of the server process instead (Redis' own is not counted), which neighbours on the machine disturb less.",
-    "server_busy: share of one core the server had; well below 1, something else on the machine set the rate.",
-]
+_REMARKS = """\
+bare: FastAPI and the endpoint, nothing else; it does not read the token.
+full: the whole policy chain of a tier with its access log; rate counters in the process, one moving and one fixed
+window. A token is verified when it is first seen and remembered; each connection keeps a token of its own.
+full_on_redis: the same with rate counters on Redis, as several replicas share them.
+full_first_sight: full, but no token is used twice, so that every request pays for a signature check.
+book: SlowAPIMiddleware with two fixed windows, and a JWT check as a dependency; it verifies the token each time.
+Ratios are medians over rounds of requests per second, the other's below ours; by_cpu compares processor time per
+request of the server process instead (Redis' own is not counted), which neighbours on the machine disturb less.
+server_busy: share of one core the server had; well below 1, something else on the machine set the rate.
+""".splitlines()
 
 
 class BenchFailed(Exception):
@@ -103,11 +102,9 @@ async def run(extent: Extent, tell: Callable[[str], None] = lambda _: None) -> d
             tell(f"round {number + 1} of {extent.rounds}")
             for server in servers if number % 2 == 0 else reversed(servers):
                 loads.setdefault(server.kind, []).append(await _loaded(server, tokens, extent.seconds))
-            for server in servers:
-                if server.kind in {"full", "book"}:
-                    new = [access_token(key, f"bench-{one % _CONNECTIONS}") for one in range(extent.new_tokens)]
-                    load = await _loaded(server, new, extent.seconds, each_token_once=True)
-                    loads.setdefault(f"{server.kind}{FIRST_SIGHT}", []).append(load)
+            new = [access_token(key, f"bench-{one % _CONNECTIONS}") for one in range(extent.new_tokens)]
+            load = await _loaded(servers[kinds.index("full")], new, extent.seconds, each_token_once=True)
+            loads.setdefault("full_first_sight", []).append(load)
         memory = {
             server.kind: round(psutil.Process(server.process.pid).memory_info().rss / 2**20) for server in servers
         }
@@ -158,7 +155,7 @@ async def _answer_alike(servers: list[Server], token: str) -> None:
 
 
 def _body(port: int, token: str) -> bytes:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{PATH}", headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - our own address
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{PATH}", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
         body: bytes = answer.read()
         if answer.status != _SUCCESS:
@@ -281,7 +278,8 @@ async def _until_listening(port: int, process: asyncio.subprocess.Process, log: 
     deadline = perf_counter() + _START_SECONDS
     while perf_counter() < deadline:
         if process.returncode is not None:
-            raise BenchFailed(f"a server of the bench ended with {process.returncode}: {log.read_text()[-2000:]}")
+            said = await asyncio.to_thread(log.read_text)
+            raise BenchFailed(f"a server of the bench ended with {process.returncode}: {said[-2000:]}")
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:

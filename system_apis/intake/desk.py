@@ -118,13 +118,6 @@ class Intake:
                 news.set()
         return retried
 
-    async def read_due(self) -> int:
-        """Answer what is due now, all connections; how many records were read."""
-        claims = await asyncio.gather(*(self._claimed(bound, 40) for bound in self._connections.values()))
-        work = [hints for claimed in claims for hints in claimed]
-        await asyncio.gather(*map(self._answer, work))
-        return len(work)
-
     async def _polled(self, bound: Bound) -> PollReport:
         try:
             report = PollReport(bound, await self.poll(bound))
@@ -197,6 +190,8 @@ class Intake:
     async def _tell(self, hints: PendingHints, reading: Reading) -> None:
         async with self._store.transaction() as connection:
             await self._events.append(connection, reading.events)
+            if (change := reading.change) and await self._store.is_news(connection, hints.tenant, change):
+                await self._events.append(connection, [change.event])
             await CrossReferences.record_within(connection, hints.tenant, reading.references)
             if until := reading.payments_read_until:
                 await self._store.advance_within(connection, hints.tenant, hints.system, "payments", until)

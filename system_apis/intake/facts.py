@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from shared.canonical.events import (
 )
 from shared.canonical.invoices import Payment
 from shared.canonical.opportunities import Opportunity
-from shared.canonical.references import CanonicalModel
+from shared.canonical.references import CanonicalModel, Entity
 from shared.telemetry import correlation_id, new_correlation_id
 from system_apis.crossref_store import CrossReference
 from system_apis.intake_store import PendingHints
@@ -32,10 +33,24 @@ WORK = frozenset({"time", "expense", "milestone"})
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """That a record changed; to be told only when its content is another than when it was last told.
+
+    Versions and stamps of the source do not count: what we write back to a record is no news to us.
+    """
+
+    entity: str
+    id: str
+    digest: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a re-read gives: facts to tell and cross-references to keep; a long one comes in several parts."""
 
     events: tuple[Event, ...] = ()
+    change: Change | None = None
     references: tuple[CrossReference, ...] = ()
     payments_read_until: datetime | None = None
     note: str | None = None
@@ -58,33 +73,29 @@ def opportunity_facts(opportunity: Opportunity) -> Reading:
     """A change of the deal, and once per revision that it is won."""
     tenant, system = opportunity.tenant, opportunity.source.system
     changed = OpportunityChanged(opportunity_id=opportunity.id, revision=opportunity.revision)
-    events = [_fact(tenant, system, changed, opportunity.id, f"{opportunity.id}:{opportunity.source.version}")]
+    events: tuple[Event, ...] = ()
     if opportunity.is_won:
         won = OpportunityWon(
             opportunity_id=opportunity.id, revision=opportunity.revision, reference=opportunity.reference
         )
-        events.insert(0, _fact(tenant, system, won, opportunity.id, f"{opportunity.id}:won:{opportunity.revision}"))
-    return Reading(tuple(events), references_of_opportunity(opportunity))
+        events = (_fact(tenant, system, won, opportunity.id, f"{opportunity.id}:won:{opportunity.revision}"),)
+    return Reading(events, _change("opportunity", opportunity, changed), references_of_opportunity(opportunity))
 
 
 def customer_facts(customer: Customer) -> Reading:
     """A change of the customer."""
-    body = CustomerChanged(customer_id=customer.id)
-    key = f"{customer.id}:{customer.source.version}"
     return Reading(
-        (_fact(customer.tenant, customer.source.system, body, customer.id, key),),
-        (CrossReference("customer", customer.id, customer.source.system, customer.source.ref),),
+        change=_change("customer", customer, CustomerChanged(customer_id=customer.id)),
+        references=(CrossReference("customer", customer.id, customer.source.system, customer.source.ref),),
     )
 
 
 def contract_facts(contract: Contract) -> Reading:
     """A change of the contract or of its milestones."""
     body = ContractChanged(contract_id=contract.id, opportunity_id=contract.opportunity_id)
-    milestones = "".join(f"{m.reference}{m.amount}{m.due_on}" for m in contract.milestones)
-    key = f"{contract.id}:{contract.source.version}:{milestones}"
     return Reading(
-        (_fact(contract.tenant, contract.source.system, body, contract.id, key),),
-        (CrossReference("contract", contract.id, contract.source.system, contract.source.ref),),
+        change=_change("contract", contract, body),
+        references=(CrossReference("contract", contract.id, contract.source.system, contract.source.ref),),
     )
 
 
@@ -118,6 +129,12 @@ def references_of_opportunity(opportunity: Opportunity) -> tuple[CrossReference,
         CrossReference("opportunity", opportunity.id, system, opportunity.source.ref),
         CrossReference("customer", opportunity.customer_id, system, opportunity.customer_ref),
     )
+
+
+def _change(kind: str, record: Entity, body: CanonicalModel) -> Change:
+    digest = hashlib.sha256(record.model_dump_json(exclude={"source"}).encode()).hexdigest()
+    key = f"{record.id}:{record.source.version}:{digest[:16]}"
+    return Change(kind, record.id, digest, _fact(record.tenant, record.source.system, body, record.id, key))
 
 
 def _fact(tenant: str, system: str, body: CanonicalModel, subject: str, key: str) -> Event:

@@ -107,12 +107,25 @@ async def test_a_won_deal_that_changes_again_is_a_change_not_a_second_win(tier: 
     await firm.load(1)
     await tier.polls()
     await tier.settled()
-    await asyncio.sleep(1.1)  # the vendor's clock ticks in seconds
-    await firm.amend("Opportunity", firm.refs["D0000"], NextStep="Celebrate")
+    for name, told in (("Renamed", 2), ("Renamed", 2), ("Named again", 3), ("Renamed", 4)):
+        await asyncio.sleep(1.1)  # the vendor's clock ticks in seconds
+        await firm.amend("Opportunity", firm.refs["D0000"], Name=name)
+        await tier.polls()
+        await tier.settled()
+        assert len(await tier.log(WON)) == 1
+        assert len(await tier.log(CHANGED)) == told
+
+
+async def test_what_we_write_back_to_a_deal_is_no_news(tier: Tier, firm: Vendors) -> None:
+    await firm.load(1)
     await tier.polls()
     await tier.settled()
-    assert len(await tier.log(WON)) == 1
-    assert len(await tier.log(CHANGED)) == 2
+    before = await tier.log(CHANGED)
+    await asyncio.sleep(1.1)  # the vendor's clock ticks in seconds
+    await firm.amend("Opportunity", firm.refs["D0000"], Delivery_Stage__c="activated", NextStep="Celebrate")
+    await tier.polls()
+    await tier.settled()
+    assert await tier.log(CHANGED) == before
 
 
 async def test_a_changed_milestone_is_a_changed_contract(tier: Tier, firm: Vendors) -> None:
