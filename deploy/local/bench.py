@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import httpx
 import psutil
 from rich.console import Console
 
@@ -25,14 +24,13 @@ from deploy.local.bench_gateway import BenchFailed, Extent
 from deploy.local.failures import JobFailed
 from deploy.local.firm import FirmRefused, read_firm
 from deploy.local.main_job.progress import Lines
-from deploy.local.main_job.vendors import VENDOR_TROUBLE
 from deploy.local.ports import PortProblem
 from deploy.local.processes import StartFailed
 
 SAMPLE_FIRM = Path(__file__).resolve().parents[1] / "sandbox" / "firm"
 _AT_MOST_SECONDS = 240.0
 _STOPPING_SECONDS = 20.0
-_FAILURES = (BenchFailed, FirmRefused, JobFailed, PortProblem, StartFailed, httpx.HTTPError, *VENDOR_TROUBLE)
+_FAILURES = (BenchFailed, FirmRefused, JobFailed, PortProblem, StartFailed)
 _err = Console(stderr=True, soft_wrap=True)
 
 

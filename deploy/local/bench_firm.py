@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
+
 from deploy.local import postgres
 from deploy.local.failures import JobFailed
 from deploy.local.firm import Firm
 from deploy.local.main_job.effort import EffortWatch
 from deploy.local.main_job.job import AFTER_FIXES, FIRST_RUN, MainJob
 from deploy.local.main_job.progress import Display
+from deploy.local.main_job.vendors import VENDOR_TROUBLE
 from deploy.local.places import Places
 from deploy.local.ports import Ports
+from deploy.local.processes import StartFailed
 from deploy.local.report import PhaseReport
 from deploy.local.supervisor import ALL, House
 
@@ -162,8 +166,11 @@ def run(firm: Firm, display: Display, *, at_most: float) -> dict[str, Any]:
                 asyncio.run(
                     _phases(MainJob(firm, house.installation, marks), marks, at_most - started, phases, throughput)
                 )
-    except JobFailed as failed:
-        raise JobFailed(f"{failed}\nThe logs are in {places.logs}.") from failed
+    except (JobFailed, httpx.HTTPError, *VENDOR_TROUBLE) as failed:
+        raise JobFailed(f"{str(failed) or type(failed).__name__}\nThe logs are in {places.logs}.") from failed
+    except (KeyboardInterrupt, StartFailed):
+        shutil.rmtree(root, ignore_errors=True)
+        raise
     finally:
         postgres.forget(places)
     compared = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Query
@@ -11,28 +10,15 @@ from experience_apis.processes.wire import Caller
 from shared.identity.principal import Principal
 from shared.serving.principal import current_principal
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _READ_ON = "`next_cursor` of the page before; leave it out to start."
 PlaceCursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$", max_length=18, description=_READ_ON)]
 IdCursor = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.:+-]+$", max_length=200, description=_READ_ON)]
-InstantCursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,16}$", max_length=16, description=_READ_ON)]
+RunCursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,16}$", max_length=16, description=_READ_ON)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Rows per page.", examples=[50])]
 AskedState = Annotated[
     Literal["open", "approved", "rejected", "expired", "withdrawn", "all"],
     Query(description="Only approvals in this state.", examples=["open"]),
 ]
-
-
-def instant_of(cursor: str | None) -> datetime | None:
-    """The instant an `InstantCursor` stands for: microseconds since 1970."""
-    return None if cursor is None else _EPOCH + timedelta(microseconds=int(cursor))
-
-
-def cursor_of(instant: str | None) -> str | None:
-    """The cursor for an instant in ISO 8601: digits only, as a plus sign would be a blank in a URL."""
-    if instant is None:
-        return None
-    return str((datetime.fromisoformat(instant) - _EPOCH) // timedelta(microseconds=1))
 
 
 def told_state(asked: str) -> str | None:

@@ -11,11 +11,10 @@ from experience_apis.desk.asking import (
     AskedState,
     Asking,
     IdCursor,
-    InstantCursor,
     Limit,
     Ordering,
     PlaceCursor,
-    instant_of,
+    RunCursor,
     told_state,
 )
 from experience_apis.desk.figures import Figures, figures
@@ -72,10 +71,10 @@ async def start_billing_run(
 
 @router.get("/billing-runs", operation_id="listFinanceBillingRuns", summary="Billing runs")
 async def list_billing_runs(
-    caller: Asking, processes: Processes, words: AskedWording, cursor: InstantCursor = None, limit: Limit = 50
+    caller: Asking, processes: Processes, words: AskedWording, cursor: RunCursor = None, limit: Limit = 50
 ) -> ShapedPage[BillingRunCard]:
     """Newest first."""
-    page = await processes.billing.list_runs(caller, cursor=instant_of(cursor), limit=limit)
+    page = await processes.billing.list_runs(caller, cursor=cursor, limit=limit)
     return screens.run_page(page, words)
 
 

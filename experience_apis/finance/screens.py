@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from experience_apis.desk.asking import cursor_of
 from experience_apis.desk.models import ShapedPage
 from experience_apis.finance.models import (
     BillingRunCard,
@@ -51,7 +50,7 @@ def run_card(run: BillingRun, words: Wording) -> BillingRunCard:
 def run_page(page: ToldPage[BillingRun], words: Wording) -> ShapedPage[BillingRunCard]:
     """A list of billing runs."""
     items = tuple(run_card(run, words) for run in page.items)
-    return ShapedPage(items=items, next_cursor=cursor_of(page.next_cursor), message=words.count("runs", len(items)))
+    return ShapedPage(items=items, next_cursor=page.next_cursor, message=words.count("runs", len(items)))
 
 
 def invoice_card(invoice: Invoice, words: Wording) -> InvoiceCard:

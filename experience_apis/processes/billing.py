@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from experience_apis.processes.models import (
     BillingRun,
     Invoice,
@@ -29,9 +27,9 @@ class Billing:
         body = {"through": through, "contract_id": contract_id}
         return await self._wire.post(caller, BillingRun, _ROOT + "/runs", body, repeatable=True)
 
-    async def list_runs(self, caller: Caller, *, cursor: datetime | None, limit: int) -> ToldPage[BillingRun]:
-        """Runs, newest first; the cursor is an instant."""
-        params = {"cursor": cursor.isoformat() if cursor else None, "limit": limit}
+    async def list_runs(self, caller: Caller, *, cursor: str | None, limit: int) -> ToldPage[BillingRun]:
+        """Runs, newest first."""
+        params = {"cursor": cursor, "limit": limit}
         return await self._wire.page(caller, BillingRun, _ROOT + "/runs", params)
 
     async def get_run(self, caller: Caller, run_id: str) -> BillingRun:

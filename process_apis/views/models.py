@@ -7,12 +7,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from process_apis.approvals.models import Approval
 from process_apis.exceptions.models import Finding, Item
 from process_apis.journal.models import WrittenEntry
-from shared.canonical.events import Event
+from shared.canonical.events import EVENT_TYPES, Event
 from shared.canonical.money import Money
 from shared.canonical.references import Identifier, Name, Text
 
@@ -137,11 +137,23 @@ def _written_out(value: object) -> object:
 Instant = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
+KnownEventType = Annotated[Name, WithJsonSchema({"type": "string", "enum": sorted(EVENT_TYPES)})]
+
+
 class ReplayBody(ViewModel):
     """Which events to publish again; at least one filter, all of them narrow."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": kind}}}
+                for name, kind in (("ids", "array"), ("types", "array"), ("subject", "string"), ("since", "string"))
+            ]
+        }
+    )
+
     ids: tuple[Identifier, ...] | None = Field(default=None, max_length=1000)
-    types: tuple[Name, ...] | None = Field(default=None, max_length=50)
+    types: tuple[KnownEventType, ...] | None = Field(default=None, max_length=50)
     subject: Identifier | None = None
     since: Instant | None = None
     before: Instant | None = None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from experience_apis.accounts.screens import account_deal_view
-from experience_apis.desk.asking import instant_of
 from experience_apis.desk.figures import figures
 from experience_apis.desk.screens import approval_card, approval_page
 from experience_apis.finance import screens as finance
@@ -214,15 +212,6 @@ def test_a_billing_run_says_how_far_it_is(state: str, invoices: int, message: st
         }
     )
     assert finance.run_card(run, EN).message == message
-
-
-def test_a_page_of_billing_runs_reads_on_by_digits_that_need_no_quoting() -> None:
-    page = ToldPage[BillingRun](items=(), next_cursor="2026-11-20T16:53:43.331359+00:00")
-    cursor = finance.run_page(page, EN).next_cursor
-    assert cursor is not None
-    assert cursor.isdigit()
-    assert instant_of(cursor) == datetime(2026, 11, 20, 16, 53, 43, 331359, tzinfo=UTC)
-    assert instant_of(None) is None
 
 
 def test_an_exception_names_its_owner_its_codes_and_what_to_do() -> None:
