@@ -101,7 +101,7 @@ def _furnished(settings: ProcessSettings, systems: Systems | None) -> Rooms:
         stop([f"THROUGHLINE_PROCESS_TENANTS_DIR: {wrong.message}"])
     return Rooms(
         database=Database(settings.database_url, pool=settings.database_pool, application="throughline-process"),
-        systems=systems or _systems(settings),
+        systems=systems or _systems(settings, tenants),
         tenants=tenants,
         events=EventLog(),
         journal=Journal(),
@@ -110,11 +110,13 @@ def _furnished(settings: ProcessSettings, systems: Systems | None) -> Rooms:
     )
 
 
-def _systems(settings: ProcessSettings) -> SystemDirectory:
+def _systems(settings: ProcessSettings, tenants: Tenants) -> SystemDirectory:
+    is_for_one = not settings.tenant_clients and len(tenants.names) == 1
     return SystemDirectory(
         base_url=settings.system_url,
         token_url=f"{settings.issuer_url.rstrip('/')}/oauth/token",
         client=Credentials(settings.client_id, settings.client_secret.get_secret_value()),
+        client_tenant=tenants.names[0] if is_for_one else None,
         tenant_clients={
             tenant: Credentials(client.client_id, client.client_secret.get_secret_value())
             for tenant, client in settings.tenant_clients.items()

@@ -28,7 +28,7 @@ class ProcessSettings(TierSettings):
     tenants_dir: Path = Field(default=Path("deploy/local/tenants"), description="Rules of the firms, one file each.")
     tenant_clients: dict[str, TenantClient] = Field(
         default_factory=dict[str, TenantClient],
-        description="JSON, tenant → client; a tenant not named goes by `client_id`.",
+        description="JSON, tenant → client. When empty, `client_id` serves the one firm of `tenants_dir`.",
     )
     executor_id: str = Field(
         default="process-1",

@@ -14,6 +14,8 @@ from shared.canonical.opportunities import BillingModel
 from shared.canonical.references import CountryCode, Identifier, Name
 from shared.errors.taxonomy import Misconfigured
 
+_LONGEST_NAME = 255
+
 
 class RuleModel(BaseModel):
     """Root of rule data: immutable, and strangers among the keys are refused."""
@@ -53,6 +55,20 @@ class TenantRules(RuleModel):
     )
     templates: tuple[TemplateRule, ...] = ()
     deadlines: Deadlines = Deadlines()
+    people: dict[Name, Name] = Field(
+        default_factory=dict[str, str],
+        description="Owner of an opportunity as the CRM names them → subject of the tokens they sign in with.",
+    )
+
+    def subject_of(self, owner: str | None) -> str:
+        """Who an opportunity's owner is in tokens; `crm:<name>` (no subject) for an owner not among `people`.
+
+        A person who asked for a deal may not approve it: this is kept for owners among `people` only, because the name
+        that the CRM shows says nothing about the subject a person decides under.
+        """
+        if not owner:
+            return "crm"
+        return self.people.get(owner) or f"crm:{owner}"[:_LONGEST_NAME]
 
 
 class Tenants:

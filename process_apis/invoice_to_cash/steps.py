@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from process_apis.durable import engine
+from process_apis.exceptions.models import Finding, OwnerRole, Parking
 from process_apis.invoice_to_cash.models import ApplyPayment, CollectOutcome, CollectPayments, Settled
 from process_apis.invoice_to_cash.rules import invoice_stage, payment_state
 from process_apis.invoice_to_cash.store import Owed, PaymentStore
@@ -12,44 +13,99 @@ from process_apis.journal.models import Entry
 from process_apis.rooms import rooms
 from shared.canonical.events import Event, InvoicePaid, PaymentReceived, event_type, fact_id
 from shared.canonical.invoices import Payment
+from shared.canonical.money import Money
 from shared.canonical.opportunities import InvoiceStatus
 from shared.canonical.references import CanonicalModel
 
+PROCESS = "invoice-to-cash"
 OVERLAP = timedelta(minutes=2)
 
 
 @engine.step("settle invoices")
 async def settle_invoices(request: ApplyPayment) -> Settled:
-    """Apply the payment in our books; every invoice whose paid sum changed is told in the same transaction."""
+    """Apply the payment in our books; every invoice it settles or settled is told in the same transaction."""
     house, payment = rooms(), request.payment
     store = PaymentStore(house.database)
     async with house.database.transaction() as connection:
-        changed = await store.settle(connection, request.tenant, payment)
-        touched = await store.owed(connection, request.tenant, [a.invoice_id for a in payment.applications])
-        for owed in touched:
+        touched = await store.settle(connection, request.tenant, payment)
+        for owed in await store.owed(connection, request.tenant, touched):
             body = InvoicePaid(invoice_id=owed.invoice_id, paid=owed.paid, gross=owed.gross)
             key = f"{owed.invoice_id}:{payment.id}:{payment.source.version}"
             await house.events.append(connection, [_event(request.tenant, body, owed.invoice_id, key)])
             await house.journal.write(connection, _entry(request.tenant, payment, owed))
-    return Settled(invoice_ids=tuple(sorted({*changed, *(owed.invoice_id for owed in touched)})))
+    return Settled(invoice_ids=tuple(touched))
 
 
 @engine.step("tell the account team of payment", lane="crm")
 async def tell_account_team(request: ApplyPayment, settled: Settled) -> None:
-    """Write the invoices' status to the CRM. Repeat: the same values again."""
+    """Write the invoices' status to the CRM. Repeat: the same values again.
+
+    Another payment may come in meanwhile; whoever tells last tells the latest.
+    """
     house = rooms()
     crm = house.systems.of(request.tenant).crm
+    told: dict[str, Money] = {}
+    while True:
+        async with house.database.transaction() as connection:
+            standing = await PaymentStore(house.database).owed(connection, request.tenant, settled.invoice_ids)
+        news = [owed for owed in standing if told.get(owed.invoice_id) != owed.paid]
+        if not news:
+            return
+        for owed in news:
+            status = InvoiceStatus(
+                invoice_ref=owed.erp_ref,
+                period=owed.period,
+                stage=invoice_stage(payment_state(owed.gross.amount, owed.paid.amount)),
+                gross=owed.gross,
+                paid=owed.paid,
+            )
+            await crm.amend_invoice_status(owed.opportunity_id, owed.invoice_id, status)
+            told[owed.invoice_id] = owed.paid
+
+
+@engine.step("park the payment")
+async def park_payment(request: ApplyPayment, code: str, message: str) -> None:
+    """Show people what keeps the payment from being booked or told; the run waits for them."""
+    house, payment = rooms(), request.payment
+    finding = Finding(
+        code=code,
+        field="payment",
+        reason=message,
+        owner=OwnerRole.FINANCE,
+        remedy="Correct the cause in the connected system, then retry this item.",
+    )
     async with house.database.transaction() as connection:
-        standing = await PaymentStore(house.database).owed(connection, request.tenant, settled.invoice_ids)
-    for owed in standing:
-        status = InvoiceStatus(
-            invoice_ref=owed.erp_ref,
-            period=owed.period,
-            stage=invoice_stage(payment_state(owed.gross.amount, owed.paid.amount)),
-            gross=owed.gross,
-            paid=owed.paid,
+        invoices = [a.invoice_id for a in payment.applications]
+        concerned = await PaymentStore(house.database).owed(connection, request.tenant, invoices)
+        await house.exceptions.park(
+            connection,
+            Parking(
+                tenant=request.tenant,
+                process=PROCESS,
+                subject_id=concerned[0].opportunity_id if concerned else payment.id,
+                run_id=engine.run_id(),
+                title=f"Payment {payment.source.ref} over {payment.amount} cannot go on",
+                findings=(finding,),
+            ),
         )
-        await crm.amend_invoice_status(owed.opportunity_id, owed.invoice_id, status)
+
+
+@engine.step("look again at the parked payment")
+async def look_again(request: ApplyPayment) -> None:
+    """Somebody asked to go on: what they asked for is being done."""
+    house = rooms()
+    async with house.database.transaction() as connection:
+        await house.exceptions.checking(connection, request.tenant, engine.run_id())
+
+
+@engine.step("resolve the parked payment")
+async def resolve_payment(request: ApplyPayment) -> None:
+    """The cause is gone."""
+    house = rooms()
+    async with house.database.transaction() as connection:
+        await house.exceptions.resolve(
+            connection, request.tenant, engine.run_id(), how="The payment is booked and told."
+        )
 
 
 @engine.step("read payments", lane="erp")

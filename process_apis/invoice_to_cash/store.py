@@ -45,47 +45,54 @@ class PaymentStore:
         self._database = database
 
     async def settle(self, connection: AsyncConnection, tenant: str, payment: Payment) -> list[str]:
-        """Record the payment as the ERP holds it now; the invoices whose paid sum changed by it.
+        """Record the payment as the ERP holds it now; every invoice that any version of it ever settled.
 
-        Repeat: the same rows, no change. A later version replaces the applications of the earlier one.
+        A later version replaces the applications of the earlier one, an earlier one that comes late changes nothing.
+        Repeat: the same rows, the same answer.
         """
         touched = await self._record(connection, tenant, payment)
-        changed = await connection.execute(
+        await connection.execute(
             text(
                 "WITH sums AS (SELECT i.invoice_id, coalesce(sum(a.amount), 0) AS paid FROM invoices i"
                 " LEFT JOIN payment_applications a ON a.tenant = i.tenant AND a.invoice_id = i.invoice_id"
                 " WHERE i.tenant = :tenant AND i.invoice_id = ANY(:ids) GROUP BY i.invoice_id)"
                 " UPDATE invoices i SET paid = s.paid FROM sums s"
-                " WHERE i.tenant = :tenant AND i.invoice_id = s.invoice_id AND i.paid <> s.paid RETURNING i.invoice_id"
+                " WHERE i.tenant = :tenant AND i.invoice_id = s.invoice_id AND i.paid <> s.paid"
             ),
             {"tenant": tenant, "ids": touched},
         )
-        return sorted(row[0] for row in changed)
+        return touched
 
     async def _record(self, connection: AsyncConnection, tenant: str, payment: Payment) -> list[str]:
         scope = {"tenant": tenant, "payment_id": payment.id}
         await connection.execute(
             text("SELECT pg_advisory_xact_lock(hashtextextended('payment:' || :tenant || :payment_id, 0))"), scope
         )
-        before = await connection.execute(
-            text("SELECT invoice_id FROM payment_applications WHERE tenant = :tenant AND payment_id = :payment_id"),
-            scope,
+        found = await connection.execute(
+            text("SELECT touched, modified_at FROM payments WHERE tenant = :tenant AND payment_id = :payment_id"), scope
         )
-        touched = {row[0] for row in before} | {a.invoice_id for a in payment.applications}
+        known = found.one_or_none()
+        touched = sorted({*(known[0] if known else ()), *(a.invoice_id for a in payment.applications)})
+        moment = payment.source.modified_at
+        if known and known[1] and moment and known[1] > moment:
+            return list(known[0])
         await connection.execute(
             text(
                 "SELECT 1 FROM invoices WHERE tenant = :tenant AND invoice_id = ANY(:ids)"
                 " ORDER BY invoice_id FOR UPDATE"
             ),
-            {"tenant": tenant, "ids": sorted(touched)},
+            {"tenant": tenant, "ids": touched},
         )
         await connection.execute(
             text(
                 "INSERT INTO payments"
-                " (tenant, payment_id, system, ref, version, received_on, currency, amount, applied)"
-                " VALUES (:tenant, :payment_id, :system, :ref, :version, :received_on, :currency, :amount, :applied)"
+                " (tenant, payment_id, system, ref, version, received_on, currency, amount, applied,"
+                " modified_at, touched)"
+                " VALUES (:tenant, :payment_id, :system, :ref, :version, :received_on, :currency, :amount, :applied,"
+                " :modified_at, :touched)"
                 " ON CONFLICT (tenant, payment_id) DO UPDATE SET version = excluded.version,"
-                " received_on = excluded.received_on, amount = excluded.amount, applied = excluded.applied"
+                " received_on = excluded.received_on, amount = excluded.amount, applied = excluded.applied,"
+                " modified_at = excluded.modified_at, touched = excluded.touched"
             ),
             {
                 **scope,
@@ -96,6 +103,8 @@ class PaymentStore:
                 "currency": payment.amount.currency,
                 "amount": payment.amount.amount,
                 "applied": sum(a.amount.amount for a in payment.applications),
+                "modified_at": moment,
+                "touched": touched,
             },
         )
         await connection.execute(
@@ -112,7 +121,7 @@ class PaymentStore:
                 ),
                 {**scope, "invoice_id": application.invoice_id, "amount": application.amount.amount},
             )
-        return sorted(touched)
+        return touched
 
     async def owed(self, connection: AsyncConnection, tenant: str, invoice_ids: Sequence[str]) -> list[Owed]:
         """What the CRM is to be told of these invoices."""

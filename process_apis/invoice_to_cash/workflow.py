@@ -5,6 +5,7 @@ from __future__ import annotations
 from process_apis.durable import engine
 from process_apis.invoice_to_cash import steps
 from process_apis.invoice_to_cash.models import ApplyPayment, CollectOutcome, CollectPayments, Settled
+from shared.errors.taxonomy import PlatformError
 
 
 @engine.workflow("apply-payment")
@@ -12,11 +13,22 @@ async def apply_payment(request: ApplyPayment) -> Settled:
     """Settle our invoices with one version of one payment.
 
     Promise: a payment counts once, however often it is told; a corrected payment replaces its earlier version.
-    Stops for: nobody.
-    Gives up when: the CRM refuses the status for good; our books are settled then.
+    Stops for: a person, when the CRM refuses the status; our books are settled then.
+    Gives up when: never.
     """
-    settled = await steps.settle_invoices(request)
-    await steps.tell_account_team(request, settled)
+    is_parked = False
+    while True:
+        try:
+            settled = await steps.settle_invoices(request)
+            await steps.tell_account_team(request, settled)
+            break
+        except PlatformError as error:
+            await steps.park_payment(request, error.code, error.message)
+        is_parked = True
+        await engine.wait_for("wake", seconds=86_400.0)
+        await steps.look_again(request)
+    if is_parked:
+        await steps.resolve_payment(request)
     return settled
 
 

@@ -51,7 +51,7 @@ CREATE TABLE billing_rates (
     rate           numeric(21, 6) NOT NULL CHECK (rate >= 0),
     effective_from date NOT NULL,
     effective_to   date,
-    PRIMARY KEY (tenant, card_code, role, effective_from)
+    PRIMARY KEY (tenant, card_code, role, currency, effective_from)
 );
 
 CREATE TABLE billing_tax (
@@ -171,6 +171,8 @@ CREATE TABLE work_entries (
     rate          numeric(21, 6),
     amount        numeric(21, 6),
     line_id       text,
+    -- What the source says by now of an entry that stands on an invoice; taken up when its draft is released.
+    latest        jsonb,
     updated_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, system, kind, source_ref),
     UNIQUE (tenant, entry_id),

@@ -9,10 +9,12 @@ CREATE TABLE payments (
     currency    text NOT NULL,
     amount      numeric(21, 6) NOT NULL CHECK (amount >= 0),
     applied     numeric(21, 6) NOT NULL DEFAULT 0,
+    modified_at timestamptz,
+    -- Every invoice that any version of the payment ever settled: all of them are told when it changes.
+    touched     text[] NOT NULL DEFAULT '{}',
     recorded_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, payment_id),
-    UNIQUE (tenant, system, ref),
-    CHECK (applied <= amount)
+    UNIQUE (tenant, system, ref)
 );
 
 CREATE TABLE payment_applications (

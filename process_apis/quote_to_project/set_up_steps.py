@@ -30,13 +30,19 @@ class Withdrawn(Conflict):
 
 @engine.step("open customer", lane="erp")
 async def open_customer(request: DealRequest, plan: DealPlan) -> None:
-    """The customer, below its ancestors, exists in the ERP and is usable by the legal entity."""
+    """The customer, below its ancestors, exists in the ERP and is usable by the legal entity.
+
+    It is sent as the CRM has it now: what the ERP refused may have been put right since the deal was checked.
+    """
     house = rooms()
     systems = house.systems.of(request.tenant)
     async with house.database.transaction() as conn:
         if not await _deals.begin_set_up(conn, request):
             raise Withdrawn
-    lineage = [plan.customer]
+    try:
+        lineage = [await systems.crm.get_customer(plan.customer.id)]
+    except NotFound:
+        lineage = [plan.customer]
     while (parent_id := lineage[-1].parent_id) and len(lineage) < _MOST_ANCESTORS:
         if any(parent_id == each.id for each in lineage):
             break

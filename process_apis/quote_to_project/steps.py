@@ -103,7 +103,8 @@ async def check_deal(request: DealRequest) -> Check:
     rules = house.tenants.of(request.tenant)
     found = findings(facts, rules.tax_id_countries)
     async with house.database.transaction() as conn:
-        await _deals.describe(conn, request, facts, found)
+        asker = _asker(request, facts.opportunity)
+        await _deals.describe(conn, request, facts, found, requested_by=asker)
         if not found:
             await house.exceptions.resolve(conn, request.tenant, request.run_id, how="All findings are gone.")
             await note(conn, request, "checked", "The deal was checked: nothing stands in its way.")
@@ -128,6 +129,11 @@ async def _gathered(request: DealRequest, aliases: dict[str, str]) -> DealFacts:
     )
 
 
+def _asker(request: DealRequest, opportunity: Opportunity) -> str:
+    """Who asked for the deal, in the words of tokens; segregation of duties compares it with who decides."""
+    return request.requested_by or rooms().tenants.of(request.tenant).subject_of(opportunity.owner)
+
+
 async def _customer_of(request: DealRequest, opportunity: Opportunity) -> Customer | None:
     try:
         return await rooms().systems.of(request.tenant).crm.get_customer(opportunity.customer_id)
@@ -136,8 +142,11 @@ async def _customer_of(request: DealRequest, opportunity: Opportunity) -> Custom
 
 
 @engine.step("park deal")
-async def park_deal(request: DealRequest, found: tuple[Finding, ...], region: str | None) -> None:
-    """The deal waits for people: one exception item holds everything that stands in its way."""
+async def park_deal(request: DealRequest, found: tuple[Finding, ...], region: str | None) -> bool:
+    """The deal waits for people: one exception item holds everything that stands in its way.
+
+    True when a source may have changed since the deal was checked: nobody will wake it for that, as there was no item.
+    """
     house = rooms()
     codes = sorted({finding.code for finding in found})
     digest = hashlib.sha256("|".join(f"{each.code}{each.field}{each.reason}" for each in found).encode()).hexdigest()[
@@ -164,7 +173,9 @@ async def park_deal(request: DealRequest, found: tuple[Finding, ...], region: st
         await note(
             conn, request, f"parked {digest}", f"The deal waits: {' '.join(each.reason for each in found)}"[:1000]
         )
+        is_stale = await _deals.is_stale(conn, request)
     _moves.labels(DealState.EXCEPTION.value).inc()
+    return is_stale
 
 
 def trouble_findings(doing: str, trouble: PlatformError) -> tuple[Finding, ...]:
@@ -246,7 +257,7 @@ async def request_approvals(request: DealRequest, plan: DealPlan, number: int) -
                     run_id=request.run_id,
                     topic=DECISION,
                     title=f"{opportunity.reference} {opportunity.name}: {opportunity.amount}"[:1000],
-                    requested_by=request.requested_by or opportunity.owner or "crm",
+                    requested_by=_asker(request, opportunity),
                     amount=opportunity.amount,
                     snapshot=_shown(plan),
                     expires_at=datetime.now(UTC) + timedelta(days=days),

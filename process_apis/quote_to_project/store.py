@@ -75,7 +75,8 @@ _TOUCH = """
     RETURNING opportunity_id
 """
 _TOUCH_OPPORTUNITY = text(_TOUCH.format(which="opportunity_id = :id"))
-_TOUCH_CUSTOMER = text(_TOUCH.format(which="customer_id = :id"))
+# A deal being read for the first time has no customer yet: it may be any.
+_TOUCH_CUSTOMER = text(_TOUCH.format(which="(customer_id = :id OR (customer_id IS NULL AND state = 'checking'))"))
 _TOUCH_ALL = text(_TOUCH.format(which="true"))
 _GET = text(f"SELECT {_COLUMNS} FROM deals WHERE tenant = :tenant AND run_id = :run_id")
 _LIST = text(f"""
@@ -119,7 +120,13 @@ class Deals:
         await conn.execute(_CHECKING, _key(request))
 
     async def describe(
-        self, conn: AsyncConnection, request: DealRequest, facts: DealFacts, findings: Sequence[Finding]
+        self,
+        conn: AsyncConnection,
+        request: DealRequest,
+        facts: DealFacts,
+        findings: Sequence[Finding],
+        *,
+        requested_by: str,
     ) -> None:
         """Keep what was read of the deal. Repeat: the latest reading."""
         opportunity, customer, contract = facts.opportunity, facts.customer, facts.contract
@@ -137,7 +144,7 @@ class Deals:
                 "amount": opportunity.amount.amount,
                 "currency": opportunity.amount.currency,
                 "findings": _findings_json(findings),
-                "requested_by": request.requested_by or opportunity.owner or "crm",
+                "requested_by": requested_by,
             },
         )
 
@@ -146,7 +153,11 @@ class Deals:
         await conn.execute(_MOVE, {**_key(request), "state": state.value})
 
     async def begin_set_up(self, conn: AsyncConnection, request: DealRequest) -> bool:
-        """From now on no newer revision takes over; False when the deal is to end. Repeat: the same answer."""
+        """From now on no newer revision takes over; False when the deal is to end. Repeat: the same answer.
+
+        Waits for an `admit` under way: what that saw of this deal must still hold when it supersedes.
+        """
+        await conn.execute(_LOCK_OPPORTUNITY, {"tenant": request.tenant, "opportunity_id": request.opportunity_id})
         return (await conn.execute(_BEGIN, _key(request))).first() is not None
 
     async def keep_findings(self, conn: AsyncConnection, request: DealRequest, findings: Sequence[Finding]) -> None:

@@ -100,12 +100,15 @@ async def _plan_without_findings(request: DealRequest) -> DealPlan:
         try:
             check = await steps.check_deal(request)
         except PlatformError as trouble:
-            await _park(request, steps.trouble_findings("check the deal", trouble), None)
+            is_stale = await _park(request, steps.trouble_findings("check the deal", trouble), None)
         else:
             if check.plan is not None:
                 return check.plan
-            await _park(request, check.findings, check.region)
-        await _signal(request, rounds)
+            is_stale = await _park(request, check.findings, check.region)
+        if is_stale:
+            await _stop_if_asked(request)
+        else:
+            await _signal(request, rounds)
         rounds += 1
 
 
@@ -168,9 +171,10 @@ async def _insist(
             return done
 
 
-async def _park(request: DealRequest, found: tuple[Finding, ...], region: str | None) -> None:
-    await steps.park_deal(request, found, region)
+async def _park(request: DealRequest, found: tuple[Finding, ...], region: str | None) -> bool:
+    is_stale = await steps.park_deal(request, found, region)
     await _tell(request, steps.parked_status(found))
+    return is_stale
 
 
 async def _tell(request: DealRequest, status: DeliveryStatus) -> None:

@@ -10,6 +10,7 @@ from process_apis.systems.crm import Crm, CrmApi
 from process_apis.systems.erp import Erp, ErpApi
 from process_apis.systems.psa import Psa, PsaApi
 from process_apis.systems.wire import SystemWire
+from shared.errors.taxonomy import Misconfigured
 from shared.outbound import ClientCredentials, Outbound
 
 _SCOPES = ("crm.read", "crm.write", "psa.read", "psa.write", "erp.read", "erp.write")
@@ -47,7 +48,8 @@ class Credentials:
 class SystemDirectory:
     """Connections over HTTP, one per tenant, opened when first asked for.
 
-    `tenant_clients` names the client whose tokens belong to a tenant; others use `client`.
+    `tenant_clients` names the client whose tokens belong to a tenant. `client` serves `client_tenant` only, for the
+    system tier answers with the systems of the tenant a token belongs to.
     """
 
     def __init__(
@@ -56,20 +58,23 @@ class SystemDirectory:
         base_url: str,
         token_url: str,
         client: Credentials,
+        client_tenant: str | None,
         tenant_clients: Mapping[str, Credentials] | None = None,
         timeout: float = 30.0,
     ) -> None:
         self._base_url = base_url
         self._token_url = token_url
-        self._client = client
-        self._tenant_clients = dict(tenant_clients or {})
+        own = {} if client_tenant is None else {client_tenant: client}
+        self._clients = {**own, **(tenant_clients or {})}
         self._timeout = timeout
         self._open: dict[str, tuple[ConnectedSystems, list[SystemWire]]] = {}
 
     def of(self, tenant: str) -> ConnectedSystems:
-        """The systems of a tenant."""
+        """The systems of a tenant. Raises Misconfigured for a tenant without a client of its own."""
         if tenant not in self._open:
-            self._open[tenant] = self._connect(self._tenant_clients.get(tenant, self._client))
+            if tenant not in self._clients:
+                raise Misconfigured(f"tenant_clients: there is no client for tenant {tenant}")
+            self._open[tenant] = self._connect(self._clients[tenant])
         return self._open[tenant][0]
 
     async def aclose(self) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_apis.time_to_bill.ledger_store import LOCK_BILLING
 from process_apis.time_to_bill.rules import invoice_id, last_day, tax_amount, tax_rate
 from shared.persistence.database import Database
 
@@ -48,7 +49,8 @@ FROM unnest(CAST(:invoice_ids AS text[]), CAST(:contract_ids AS text[]), CAST(:p
 # One line per workstream, role and rate for time; one per milestone; one per expense.
 _CHOSEN = """
 CREATE TEMPORARY TABLE chosen ON COMMIT DROP AS
-SELECT e.system, e.kind, e.source_ref, i.invoice_id, e.workstream_id, e.role, e.rate, e.hours, e.amount, m.name,
+SELECT e.system, e.kind, e.source_ref, e.version, i.invoice_id, e.workstream_id, e.role, e.rate, e.hours, e.amount,
+       m.name,
        dense_rank() OVER (
            PARTITION BY i.invoice_id
            ORDER BY e.kind DESC, w.name COLLATE "C" NULLS LAST, e.role COLLATE "C", e.rate,
@@ -80,6 +82,7 @@ _CLAIM = """
 UPDATE work_entries e SET state = 'drafted', line_id = k.invoice_id || '-' || k.position, updated_at = now()
 FROM chosen k
 WHERE e.tenant = :tenant AND e.system = k.system AND e.kind = k.kind AND e.source_ref = k.source_ref
+  AND e.version = k.version AND e.state = 'ready' AND e.line_id IS NULL
 """
 
 
@@ -111,9 +114,7 @@ class DraftStore:
         Repeat: the drafts this run made before, nothing new.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended('billing:' || :tenant, 0))"), {"tenant": tenant}
-            )
+            await connection.execute(LOCK_BILLING, {"tenant": tenant})
             made = await connection.execute(
                 text("SELECT invoice_id FROM invoices WHERE tenant = :tenant AND run_id = :run_id ORDER BY invoice_id"),
                 {"tenant": tenant, "run_id": run_id},
@@ -125,6 +126,18 @@ class DraftStore:
             if drafts:
                 await _written(connection, tenant, run_id, requested_by, drafts)
             return sorted(d.invoice_id for d in drafts)
+
+    async def list_undecided(self, tenant: str) -> list[str]:
+        """Drafts that are not posted yet, of any run: each must have somebody who carries it on."""
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                text(
+                    "SELECT invoice_id FROM invoices WHERE tenant = :tenant AND state IN ('draft', 'approved')"
+                    " ORDER BY invoice_id"
+                ),
+                {"tenant": tenant},
+            )
+            return [row[0] for row in found]
 
 
 async def _grouped(

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_apis.time_to_bill.ledger_store import LOCK_BILLING, take_up_corrections
 from process_apis.time_to_bill.models import BilledInvoice, BilledInvoiceDetail, BilledInvoiceLine
 from shared.canonical.billing import BillingMark
 from shared.canonical.invoices import InvoiceDraft, InvoiceLine, LineKind
@@ -202,10 +203,11 @@ class InvoiceStore:
             )
 
     async def reject(self, connection: AsyncConnection, tenant: str, invoice_id: str, reason: str) -> None:
-        """Let the draft's work go again; it is ready for the next run. Repeat: nothing more."""
+        """Let the draft's work go again, as the source has it by now, for the next run. Repeat: nothing more."""
+        await connection.execute(LOCK_BILLING, {"tenant": tenant})
         await connection.execute(
             text(
-                "UPDATE work_entries e SET state = 'ready', line_id = NULL, reason = NULL, updated_at = now()"
+                "UPDATE work_entries e SET state = 'collected', line_id = NULL, reason = NULL, updated_at = now()"
                 " FROM invoice_lines l JOIN invoices i USING (tenant, invoice_id)"
                 " WHERE i.tenant = :tenant AND i.invoice_id = :id AND i.state IN ('draft', 'approved')"
                 " AND e.tenant = l.tenant AND e.line_id = l.line_id"
@@ -219,6 +221,7 @@ class InvoiceStore:
             ),
             {"tenant": tenant, "id": invoice_id, "reason": reason[:1000]},
         )
+        await take_up_corrections(connection, tenant)
 
     async def post(self, connection: AsyncConnection, tenant: str, invoice_id: str, system: str, ref: str) -> bool:
         """Record that the ERP holds the invoice; its work is billed. False: was recorded before."""

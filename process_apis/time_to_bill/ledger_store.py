@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_apis.time_to_bill.models import WorkRow
 from shared.persistence.database import Database
@@ -32,7 +33,10 @@ _COLUMNS: dict[str, str] = {
 _FED = (
     f"unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _COLUMNS.items())}) AS f({', '.join(_COLUMNS)})"
 )
-_MATERIAL = ("role", "work_on", "hours", "source_amount", "is_billable", "is_approved", "project_id", "milestone_id")
+_MATERIAL = (
+    *("role", "work_on", "hours", "source_amount", "source_currency", "is_billable", "is_approved"),
+    *("project_id", "workstream_id", "milestone_id"),
+)
 _REPLACED = [name for name in _COLUMNS if name not in {"system", "kind", "source_ref"}]
 
 _TAKE_IN = f"""
@@ -55,6 +59,30 @@ WHERE e.line_id IS NOT NULL AND e.version <> f.version
 ON CONFLICT DO NOTHING
 """
 
+# What stands on an invoice keeps what was billed; what the source says by now waits beside it.
+_KEEP_LATEST = f"""
+UPDATE work_entries e SET latest = to_jsonb(f)
+FROM {_FED}
+WHERE e.tenant = :tenant AND e.system = f.system AND e.kind = f.kind AND e.source_ref = f.source_ref
+  AND e.line_id IS NOT NULL AND coalesce(e.latest ->> 'version', e.version) <> f.version
+"""
+
+_TAKE_UP_LATEST = f"""
+UPDATE work_entries e
+SET {", ".join(f"{name} = (jsonb_populate_record(e, e.latest)).{name}" for name in _REPLACED)}, latest = NULL
+WHERE e.tenant = :tenant AND e.line_id IS NULL AND e.latest IS NOT NULL
+"""
+
+_FORGET_TAKEN_UP = """
+DELETE FROM work_adjustments a USING work_entries e
+WHERE a.tenant = :tenant AND e.tenant = a.tenant AND e.system = a.system AND e.kind = a.kind
+  AND e.source_ref = a.source_ref AND e.line_id IS NULL
+"""
+
+# Two runs of one tenant take in, judge and claim one after the other: both would hand out the same room under a cap,
+# or claim at a price that is no longer the entry's.
+LOCK_BILLING = text("SELECT pg_advisory_xact_lock(hashtextextended('billing:' || :tenant, 0))")
+
 _FIND_CONTRACT = """
 UPDATE work_entries e SET contract_id = c.contract_id
 FROM billing_contracts c
@@ -70,6 +98,7 @@ WITH judged AS (
                 WHEN NOT e.is_billable THEN 'not_billable'
                 WHEN NOT e.is_approved THEN 'unapproved'
                 WHEN e.is_billed_in_source THEN 'billed_elsewhere'
+                WHEN t.legal_entity_code IS NULL THEN 'awaiting_rate'
                 WHEN e.kind = 'time' AND r.rate IS NULL THEN 'awaiting_rate'
                 WHEN e.kind = 'milestone' AND m.amount IS NULL THEN 'awaiting_rate'
                 WHEN e.kind = 'expense' AND e.source_currency IS DISTINCT FROM c.currency THEN 'awaiting_rate'
@@ -78,6 +107,8 @@ WITH judged AS (
                 WHEN NOT e.is_billable THEN 'Marked as not billable in the source.'
                 WHEN NOT e.is_approved THEN 'Not approved yet.'
                 WHEN e.is_billed_in_source THEN 'The source shows it on an invoice of its own.'
+                WHEN t.legal_entity_code IS NULL THEN
+                     'The ERP no longer lists legal entity ' || c.legal_entity_code || '.'
                 WHEN e.kind = 'time' AND e.role IS NULL THEN 'Neither the entry nor the person has a role.'
                 WHEN e.kind = 'time' AND r.rate IS NULL THEN
                      'Rate card ' || coalesce(c.rate_card_code, '(none)') || ' has no rate for ' || e.role
@@ -92,9 +123,14 @@ WITH judged AS (
                        ELSE round(e.source_amount, c.minor_digits) END AS amount
     FROM work_entries e
     LEFT JOIN billing_contracts c ON c.tenant = e.tenant AND c.contract_id = e.contract_id
-    LEFT JOIN billing_rates r ON e.kind = 'time' AND r.tenant = c.tenant AND r.card_code = c.rate_card_code
-         AND r.role = e.role AND r.currency = c.currency AND r.effective_from <= e.work_on
-         AND (r.effective_to IS NULL OR r.effective_to >= e.work_on)
+    LEFT JOIN billing_tax t ON t.tenant = c.tenant AND t.legal_entity_code = c.legal_entity_code
+    -- Where periods of a card overlap, the one that began last counts.
+    LEFT JOIN LATERAL (
+        SELECT b.rate FROM billing_rates b
+        WHERE e.kind = 'time' AND b.tenant = c.tenant AND b.card_code = c.rate_card_code AND b.role = e.role
+          AND b.currency = c.currency AND b.effective_from <= e.work_on
+          AND (b.effective_to IS NULL OR b.effective_to >= e.work_on)
+        ORDER BY b.effective_from DESC LIMIT 1) r ON true
     LEFT JOIN billing_milestones m ON e.kind = 'milestone' AND m.tenant = c.tenant AND m.milestone_id = e.milestone_id
          AND m.contract_id = c.contract_id
     WHERE e.tenant = :tenant AND e.line_id IS NULL
@@ -145,16 +181,21 @@ class LedgerStore:
         columns = {name: [getattr(row, name) for row in latest] for name in _COLUMNS}
         columns["kind"] = [row.kind.value for row in latest]
         async with self._database.transaction() as connection:
+            await connection.execute(LOCK_BILLING, {"tenant": tenant})
             await connection.execute(text(_NOTICE_LATE_CHANGES), {"tenant": tenant, **columns})
+            await connection.execute(text(_KEEP_LATEST), {"tenant": tenant, **columns})
             await connection.execute(text(_TAKE_IN), {"tenant": tenant, **columns})
 
     async def rate(self, tenant: str, contract_id: str | None) -> int:
         """Give every row that is not consumed its state, rate and amount; how many changed. Repeat: none."""
         async with self._database.transaction() as connection:
-            # Two runs of one tenant judge one after the other, or both would hand out the same room under a cap.
-            await connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended('billing:' || :tenant, 0))"), {"tenant": tenant}
-            )
+            await connection.execute(LOCK_BILLING, {"tenant": tenant})
             await connection.execute(text(_FIND_CONTRACT), {"tenant": tenant})
             result = await connection.execute(text(_RATE), {"tenant": tenant, "contract_id": contract_id})
             return result.rowcount
+
+
+async def take_up_corrections(connection: AsyncConnection, tenant: str) -> None:
+    """Entries that no longer stand on an invoice become what the source says by now. Repeat: nothing more."""
+    await connection.execute(text(_TAKE_UP_LATEST), {"tenant": tenant})
+    await connection.execute(text(_FORGET_TAKEN_UP), {"tenant": tenant})

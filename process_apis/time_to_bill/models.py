@@ -136,6 +136,7 @@ class Drafted(CanonicalModel):
     """Invoices drafted by a run."""
 
     invoice_ids: tuple[Identifier, ...]
+    undecided: tuple[Identifier, ...] = Field(default=(), description="All drafts not posted yet, of any run.")
 
 
 class BillingOutcome(CanonicalModel):

@@ -28,6 +28,7 @@ from process_apis.time_to_bill.models import (
 from process_apis.time_to_bill.terms_store import TermsStore
 from process_apis.time_to_bill.work_store import WorkStore
 from shared.canonical.events import Event, InvoicePosted, event_type, fact_id
+from shared.canonical.money import Money
 from shared.canonical.opportunities import InvoiceStage, InvoiceStatus
 from shared.canonical.references import Page, canonical_id
 from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
@@ -46,17 +47,18 @@ async def read_prices(request: BillWork) -> None:
     await terms.keep_rates(request.tenant, await systems.erp.list_rate_cards())
     await terms.keep_entities(request.tenant, await systems.erp.list_legal_entities())
     await WorkStore(house.database).adopt_activated(request.tenant)
-    since, began = await terms.watermark(request.tenant, "customers"), datetime.now(UTC)
+    since = await terms.watermark(request.tenant, "customers")
     cursor: str | None = None
     while True:
         page = await systems.crm.list_customers(
             modified_since=since - OVERLAP if since else None, cursor=cursor, limit=PAGE
         )
         await terms.keep_customers(request.tenant, page.items)
+        if moments := [one.source.modified_at for one in page.items if one.source.modified_at]:
+            await terms.advance(request.tenant, "customers", max(moments))
         cursor = page.next_cursor
         if cursor is None:
             break
-    await terms.advance(request.tenant, "customers", began)
 
 
 @engine.step("collect work", lane="psa")
@@ -79,10 +81,11 @@ async def rate_work(request: BillWork) -> int:
 async def draft_invoices(request: BillWork) -> Drafted:
     """Group ready work into invoices, one per contract and month, and claim it for them."""
     house = rooms()
-    made = await DraftStore(house.database).draft(
+    drafts = DraftStore(house.database)
+    made = await drafts.draft(
         request.tenant, request.run_id, request.requested_by, request.through, request.contract_id
     )
-    return Drafted(invoice_ids=tuple(made))
+    return Drafted(invoice_ids=tuple(made), undecided=tuple(await drafts.list_undecided(request.tenant)))
 
 
 @engine.step("close the run")
@@ -108,7 +111,7 @@ async def ask_for_approval(request: IssueInvoice) -> None:
                 run_id=engine.run_id(),
                 topic="decision",
                 title=f"Invoice {invoice.contract_reference} {invoice.period} for {invoice.customer_name}",
-                requested_by=request.requested_by,
+                requested_by=invoice.requested_by,
                 amount=invoice.gross,
                 snapshot=invoice.model_dump(mode="json"),
             ),
@@ -178,21 +181,29 @@ async def mark_billed(request: IssueInvoice) -> None:
 
 @engine.step("tell the account team", lane="crm")
 async def tell_account_team(request: IssueInvoice) -> None:
-    """Write the invoice's status to the CRM. Repeat: the same values again."""
+    """Write the invoice's status to the CRM. Repeat: the same values again.
+
+    A payment may come in while the status is being told; whoever tells last tells the latest.
+    """
     house = rooms()
     store = InvoiceStore(house.database)
-    async with house.database.transaction() as connection:
-        invoice = await store.get_within(connection, request.tenant, request.invoice_id)
-    status = InvoiceStatus(
-        invoice_ref=invoice.erp_ref or invoice.id,
-        period=invoice.period,
-        stage=_stage(invoice),
-        gross=invoice.gross,
-        paid=invoice.paid,
-    )
-    await house.systems.of(request.tenant).crm.amend_invoice_status(invoice.opportunity_id, invoice.id, status)
-    async with house.database.transaction() as connection:
-        await store.note(connection, request.tenant, invoice.id, told=True)
+    crm = house.systems.of(request.tenant).crm
+    told: Money | None = None
+    while True:
+        async with house.database.transaction() as connection:
+            invoice = await store.get_within(connection, request.tenant, request.invoice_id)
+            if invoice.paid == told:
+                await store.note(connection, request.tenant, invoice.id, told=True)
+                return
+        status = InvoiceStatus(
+            invoice_ref=invoice.erp_ref or invoice.id,
+            period=invoice.period,
+            stage=_stage(invoice),
+            gross=invoice.gross,
+            paid=invoice.paid,
+        )
+        await crm.amend_invoice_status(invoice.opportunity_id, invoice.id, status)
+        told = invoice.paid
 
 
 @engine.step("park the invoice")

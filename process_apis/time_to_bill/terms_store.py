@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_apis.time_to_bill.ledger_store import LOCK_BILLING
 from process_apis.time_to_bill.models import BillingTerms
 from shared.canonical.catalog import LegalEntity, RateCard
 from shared.canonical.customers import Customer
@@ -37,7 +38,7 @@ async def keep_terms(connection: AsyncConnection, tenant: str, terms: BillingTer
     await connection.execute(
         text(
             "INSERT INTO billing_customers (tenant, customer_id, country) VALUES (:tenant, :id, :country)"
-            " ON CONFLICT (tenant, customer_id) DO UPDATE SET country = excluded.country"
+            " ON CONFLICT (tenant, customer_id) DO NOTHING"
         ),
         {"tenant": tenant, "id": terms.customer_id, "country": terms.customer_country},
     )
@@ -75,6 +76,7 @@ class TermsStore:
         columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), (), ()]
         names = ("codes", "roles", "currencies", "rates", "froms", "tos")
         async with self._database.transaction() as connection:
+            await connection.execute(LOCK_BILLING, {"tenant": tenant})
             await connection.execute(text("DELETE FROM billing_rates WHERE tenant = :tenant"), {"tenant": tenant})
             await connection.execute(
                 text(
@@ -89,6 +91,7 @@ class TermsStore:
     async def keep_entities(self, tenant: str, entities: Iterable[LegalEntity]) -> None:
         """Replace the tenant's tax rates by those just read."""
         async with self._database.transaction() as connection:
+            await connection.execute(LOCK_BILLING, {"tenant": tenant})
             await connection.execute(text("DELETE FROM billing_tax WHERE tenant = :tenant"), {"tenant": tenant})
             for entity in entities:
                 await connection.execute(
@@ -109,9 +112,10 @@ class TermsStore:
         async with self._database.transaction() as connection:
             await connection.execute(
                 text(
-                    "UPDATE billing_customers b SET country = c.country"
+                    "INSERT INTO billing_customers AS b (tenant, customer_id, country) SELECT :tenant, c.id, c.country"
                     " FROM unnest(CAST(:ids AS text[]), CAST(:countries AS text[])) AS c(id, country)"
-                    " WHERE b.tenant = :tenant AND b.customer_id = c.id AND b.country IS DISTINCT FROM c.country"
+                    " ON CONFLICT (tenant, customer_id) DO UPDATE SET country = excluded.country"
+                    " WHERE b.country IS DISTINCT FROM excluded.country"
                 ),
                 {
                     "tenant": tenant,

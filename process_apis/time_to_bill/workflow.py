@@ -35,7 +35,7 @@ async def bill_work(request: BillWork) -> BillingOutcome:
     except PlatformError as error:
         await steps.close_run(request, 0, f"{error.code}: {error.message}")
         raise
-    for invoice_id in drafted.invoice_ids:
+    for invoice_id in sorted({*drafted.invoice_ids, *drafted.undecided}):
         await engine.start(
             issue_invoice,
             f"issue-invoice:{request.tenant}:{invoice_id}",

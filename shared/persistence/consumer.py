@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.canonical.events import Event
-from shared.errors.taxonomy import PlatformError, Reaction, VendorUnavailable
+from shared.errors.taxonomy import PlatformError, Reaction
 from shared.persistence.dead_letter_store import DeadLetter, DeadLetters
 from shared.telemetry.context import bind, traceparent
 from shared.telemetry.logging import get_logger, without_secrets
@@ -189,7 +189,10 @@ class Consumption:
 
     async def _refuse(self, message: Msg) -> None:
         _handled.labels(self._consumer, "unreadable").inc()
-        await message.term()
+        try:
+            await message.term()
+        except nats.errors.Error as error:
+            _log.warning("term_failed", consumer=self._consumer, reason=type(error).__name__)
         self._done(message)
 
     async def _work(self, key: tuple[str, str], lane: _Lane) -> None:
@@ -198,6 +201,10 @@ class Consumption:
                 message, event = lane.waiting[0]
                 await self._until_settled(message, event)
                 lane.waiting.popleft()
+        except Exception as error:  # noqa: BLE001 - whatever broke the lane, its events must not stay in hand for ever
+            _log.error("lane_broken", consumer=self._consumer, subject=key[1], reason=repr(error)[:300])
+            while lane.waiting:
+                await self._give_back(lane.waiting.popleft()[0], delay=self._patience.first)
         finally:
             del self._lanes[key]
 
@@ -258,7 +265,7 @@ class Consumption:
             await self._dead_letters.bury(
                 DeadLetter(self._consumer, event, attempt, _code(error), without_secrets(said))
             )
-        except (SQLAlchemyError, VendorUnavailable) as trouble:  # it is not lost: it will be tried again
+        except (SQLAlchemyError, PlatformError) as trouble:  # it is not lost: it will be tried again
             _log.error("dead_letter_failed", consumer=self._consumer, event_id=event.id, said=str(trouble)[:300])
             return False
         _log.error("event_buried", consumer=self._consumer, event_id=event.id, said=without_secrets(said)[:500])
@@ -276,9 +283,9 @@ class Consumption:
         self._in_hand.pop(id(message), None)
         self._room.set()
 
-    async def _give_back(self, message: Msg) -> None:
+    async def _give_back(self, message: Msg, delay: float | None = None) -> None:
         try:
-            await message.nak()
+            await message.nak(delay)
         except nats.errors.Error as error:
             _log.warning("nak_failed", consumer=self._consumer, reason=type(error).__name__)
         self._done(message)

@@ -250,7 +250,10 @@ class KantataConnector:
     async def list_milestones(
         self, *, modified_since: datetime | None, cursor: str | None, limit: int
     ) -> Page[MilestoneCompletion]:
-        """Completed milestone stories by their own change, and those whose custom fields changed."""
+        """Milestone stories once completed by their own change, and those whose custom fields changed.
+
+        One that was reopened is told as not approved.
+        """
         fed = await self._wire.feed(
             "stories",
             {
@@ -268,15 +271,16 @@ class KantataConnector:
         stories = [
             story
             for story in fed.found.all(payloads.Story)
-            if story.state == COMPLETED and our_id(story.external_reference_ids, references, payloads.MILESTONE)
+            if our_id(story.external_reference_ids, references, payloads.MILESTONE)
         ]
-        projects = await self._directory.projects(story.workspace_id for story in stories)
         values = fed.found.side("custom_field_values", payloads.FieldValue)
         told = {
             story.id: {values[v].custom_field_name: values[v].value for v in story.custom_field_value_ids}
             for story in stories
         }
         days = await self._days_of(stories, told)
+        stories = [story for story in stories if story.id in days]
+        projects = await self._directory.projects(story.workspace_id for story in stories)
         billed = await self._billed_among([story.id for story in stories])
         items = [
             mapping.to_completion(
@@ -285,7 +289,8 @@ class KantataConnector:
                 next(r for n in story.external_reference_ids if (r := references[n]).service_name == SERVICE),
                 project_id=projects[story.workspace_id],
                 completed_on=days[story.id],
-                is_approved=str(told[story.id].get(self._acceptance_field, "")).casefold() == self._accepted,
+                is_approved=story.state == COMPLETED
+                and str(told[story.id].get(self._acceptance_field, "")).casefold() == self._accepted,
                 is_billed=story.id in billed,
                 changed_at=fed.changed_at.get(story.id),
             )
@@ -319,19 +324,19 @@ class KantataConnector:
     async def _days_of(
         self, stories: Sequence[payloads.Story], told: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, date]:
-        """The day each story was completed on: its custom field, else the day its state became so."""
-        days = {
-            story.id: mapping.to_day(self._binding.system, self._completed_on_field, value)
-            for story in stories
-            if (value := told[story.id].get(self._completed_on_field))
-        }
-        untold = [story for story in stories if story.id not in days]
+        """The day each story was completed on: its custom field, else when its state became so; none: never was."""
+        noted = {story.id: value for story in stories if (value := told[story.id].get(self._completed_on_field))}
+        untold = [story for story in stories if story.state != COMPLETED or story.id not in noted]
         found = await self._wire.find_only("stories", [one.id for one in untold], include="story_state_changes")
         changes = found.side("story_state_changes", payloads.StateChange)
         moved = {one.id: one.story_state_change_ids for one in found.all(payloads.Reached)}
-        for story in untold:
+        days: dict[str, date] = {}
+        for story in stories:
             reached = [changes[n].created_at for n in moved.get(story.id, ()) if changes[n].state == COMPLETED]
-            days[story.id] = max(reached, default=story.updated_at).date()
+            if story.id in noted and (reached or story.state == COMPLETED):
+                days[story.id] = mapping.to_day(self._binding.system, self._completed_on_field, noted[story.id])
+            elif reached or story.state == COMPLETED:
+                days[story.id] = max(reached, default=story.updated_at).date()
         return days
 
     async def _billed_among(self, stories: Sequence[str]) -> set[str]:

@@ -15,6 +15,7 @@ from system_apis.connectors.netsuite.payloads import ChangedRow
 from system_apis.ports.changes import ChangedEntity, ChangeHint
 
 OVERLAP = timedelta(minutes=2)
+_REPEATED = timedelta(minutes=61)
 _STAMP = "TO_CHAR({column}, 'YYYY-MM-DD HH24:MI:SS') AS modified"
 _TRANSACTIONS: dict[str, ChangedEntity] = {"CustPymt": "payment", "CustInvc": "invoice"}
 _REFERENCE = {
@@ -32,10 +33,16 @@ REFERENCE_KINDS = {
 
 
 def since_clause(column: str, since: datetime | None, zone: ZoneInfo) -> str:
-    """The condition for changes at or after an instant."""
+    """The condition for changes at or after an instant.
+
+    The account's clock shows one hour twice when daylight saving ends: from an instant in it, the whole hour is asked.
+    """
     if since is None:
         return f"{column} IS NOT NULL"
-    return f"{column} >= TO_DATE({literal(from_moment(since, zone))}, 'YYYY-MM-DD HH24:MI:SS')"
+    shown = since.astimezone(zone)
+    if shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset():
+        shown -= _REPEATED  # by the clock on the wall, as the two hours have the same times
+    return f"{column} >= TO_DATE({literal(from_moment(shown, zone))}, 'YYYY-MM-DD HH24:MI:SS')"
 
 
 async def changes(client: NetSuiteClient, since: datetime | None, zone: ZoneInfo) -> Sequence[ChangeHint]:

@@ -19,6 +19,7 @@ from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint, WebhookDelivery
 
 _WINDOW_SECONDS = 300
+_MOST_DIGITS = 12
 # Which record an event is about, and the (enriched) field that names it where it is not the row itself.
 _ABOUT: dict[str, tuple[ChangedEntity, str | None]] = {
     "Opportunity": ("opportunity", None),
@@ -80,7 +81,9 @@ class SalesforceIntake:
         number = _wanted(delivery.headers, "webhook-id")
         stamp = _wanted(delivery.headers, "webhook-timestamp")
         signatures = _wanted(delivery.headers, "webhook-signature")
-        if not stamp.isdigit() or abs(delivery.received_at.timestamp() - int(stamp)) > _WINDOW_SECONDS:
+        if not stamp.isdigit() or len(stamp) > _MOST_DIGITS:
+            raise _refused("webhook-timestamp", "is not a time")
+        if abs(delivery.received_at.timestamp() - int(stamp)) > _WINDOW_SECONDS:
             raise _refused("webhook-timestamp", "is outside the replay window")
         signed = f"{number}.{stamp}.".encode() + delivery.body
         digest = base64.b64encode(hmac.new(self._secret.encode(), signed, hashlib.sha256).digest()).decode()

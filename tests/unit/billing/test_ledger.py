@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -11,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from process_apis.time_to_bill.draft_store import DraftStore
 from process_apis.time_to_bill.invoice_store import InvoiceStore
 from process_apis.time_to_bill.ledger_store import LedgerStore
+from process_apis.time_to_bill.terms_store import TermsStore
 from shared.persistence import Database
-from tests.unit.billing.conftest import TENANT, counted, firm_work, lay_in, table
+from tests.unit.billing.conftest import TENANT, counted, firm_entities, firm_rate_cards, firm_work, lay_in, table
 
 
 def activated(phase: str) -> set[str]:
@@ -135,3 +137,70 @@ async def test_an_entry_changed_after_billing_becomes_an_adjustment_not_a_new_bi
     ((noted,),) = await counted(database, "SELECT count(*) FROM work_adjustments WHERE source_ref = :ref", ref=ref)
     assert noted == 1
     assert await bill(database, "run-2") == []
+
+
+async def test_a_correction_made_while_a_draft_was_open_is_billed_after_its_release(database: Database) -> None:
+    ref, line = await some_billed_entry(database)
+    (late,) = [row for row in firm_work(FEW) if row.source_ref == ref]
+    corrected = late.model_copy(update={"version": "2", "hours": Decimal("0.25")})
+    await LedgerStore(database).take_in(TENANT, [corrected])
+    await LedgerStore(database).take_in(TENANT, [corrected.model_copy(update={"version": "3", "is_approved": False})])
+    await LedgerStore(database).take_in(TENANT, [corrected.model_copy(update={"version": "4"})])
+    store = InvoiceStore(database)
+    invoice = line.rsplit("-", 1)[0]
+    before = await store.get(TENANT, invoice)
+    async with database.transaction() as connection:
+        await store.reject(connection, TENANT, invoice, "wrong hours")
+    (again,) = await bill(database, "run-2")
+    ((hours, version),) = await counted(
+        database, "SELECT hours, version FROM work_entries WHERE source_ref = :ref", ref=ref
+    )
+    assert (hours, version) == (Decimal("0.25"), "4")
+    assert (await store.get(TENANT, again)).net.amount < before.net.amount
+    assert await counted(database, "SELECT 1 FROM work_adjustments") == []
+
+
+async def test_overlapping_prices_mean_the_one_that_began_last(database: Database) -> None:
+    await lay_in(database, FEW)
+    cards = [
+        card.model_copy(update={"rates": tuple(rate.model_copy(update={"effective_to": None}) for rate in card.rates)})
+        for card in firm_rate_cards()
+    ]
+    ledger, terms = LedgerStore(database), TermsStore(database)
+    await ledger.rate(TENANT, None)
+    right = await counted(database, "SELECT source_ref, amount, state FROM work_entries ORDER BY 1")
+    await terms.keep_rates(TENANT, [card.model_copy(update={"rates": card.rates[::-1]}) for card in cards])
+    await ledger.rate(TENANT, None)
+    assert await counted(database, "SELECT source_ref, amount, state FROM work_entries ORDER BY 1") == right
+
+
+async def test_a_card_may_have_prices_in_several_currencies(database: Database) -> None:
+    (card, *_) = firm_rate_cards()
+    other = next(code for code in ("EUR", "USD") if code != card.currency)
+    await TermsStore(database).keep_rates(TENANT, [card, card.model_copy(update={"currency": other})])
+    ((currencies,),) = await counted(database, "SELECT count(DISTINCT currency) FROM billing_rates")
+    assert currencies == 2
+
+
+async def test_two_runs_at_once_bill_everything_once(database: Database) -> None:
+    await lay_in(database, FEW)
+    terms = TermsStore(database)
+
+    async def run(number: int) -> list[str]:
+        await terms.keep_rates(TENANT, firm_rate_cards())
+        await terms.keep_entities(TENANT, firm_entities())
+        await LedgerStore(database).take_in(TENANT, firm_work(FEW))
+        return await bill(database, f"run-{number}")
+
+    made = await asyncio.gather(*(run(number) for number in range(4)))
+    ids = [invoice for one in made for invoice in one]
+    assert len(ids) == len(set(ids)) == len(await invoices(database))
+    assert len(await DraftStore(database).list_undecided(TENANT)) == len(ids)
+
+
+async def test_work_of_an_entity_the_erp_dropped_says_why_it_waits(database: Database) -> None:
+    await lay_in(database, FEW)
+    await TermsStore(database).keep_entities(TENANT, [])
+    assert await bill(database) == []
+    found = await counted(database, "SELECT DISTINCT reason FROM work_entries WHERE state = 'awaiting_rate'")
+    assert any("no longer lists legal entity" in str(reason) for (reason,) in found)

@@ -14,12 +14,25 @@ from process_apis.time_to_bill.ledger_store import LedgerStore
 from process_apis.time_to_bill.models import BillingTerms, WorkKind, WorkRow
 from process_apis.time_to_bill.rules import entry_amount
 from process_apis.time_to_bill.terms_store import TermsStore
-from shared.canonical.catalog import Rate, RateCard
+from shared.canonical.catalog import LegalEntity, Rate, RateCard
 from shared.persistence import Database, upgrade
 from tests.unit.billing.conftest import TENANT, counted, put_under_billing, source
 
 FIRST = date(2026, 1, 1)
 CHANGE = FIRST + timedelta(days=15)
+
+
+ENTITY = LegalEntity(
+    tenant=TENANT,
+    id="ent_hc",
+    source=source("HC"),
+    code="HC",
+    name="Harbour",
+    country="DE",
+    currency="EUR",
+    is_approved=True,
+    standard_tax_rate=Decimal("0.19"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,7 @@ async def judged_in_sets(url: str, case: Case, number: int) -> dict[str, tuple[s
     )
     try:
         await TermsStore(database).keep_rates(TENANT, [card])
+        await TermsStore(database).keep_entities(TENANT, [ENTITY])
         await put_under_billing(database, terms(name, case))
         rows = [row(name, *one) for one in case.work]
         await LedgerStore(database).take_in(TENANT, rows[::-1])
