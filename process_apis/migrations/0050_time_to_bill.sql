@@ -215,7 +215,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER work_entries_guard BEFORE UPDATE ON work_entries
+CREATE TRIGGER work_entries_guard BEFORE UPDATE OF line_id, amount, state ON work_entries
     FOR EACH ROW WHEN (OLD.line_id IS NOT NULL) EXECUTE FUNCTION guard_consumed_entry();
 
 CREATE FUNCTION keep_consumed_entry() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -59,12 +59,12 @@ WHERE e.line_id IS NOT NULL AND e.version <> f.version
 ON CONFLICT DO NOTHING
 """
 
-# What stands on an invoice keeps what was billed; what the source says by now waits beside it.
+# What stands on a draft keeps what was drafted; what the source says by now waits beside it until the draft is decided.
 _KEEP_LATEST = f"""
 UPDATE work_entries e SET latest = to_jsonb(f)
 FROM {_FED}
 WHERE e.tenant = :tenant AND e.system = f.system AND e.kind = f.kind AND e.source_ref = f.source_ref
-  AND e.line_id IS NOT NULL AND coalesce(e.latest ->> 'version', e.version) <> f.version
+  AND e.state = 'drafted' AND coalesce(e.latest ->> 'version', e.version) <> f.version
 """
 
 _TAKE_UP_LATEST = f"""

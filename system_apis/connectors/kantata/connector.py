@@ -250,10 +250,7 @@ class KantataConnector:
     async def list_milestones(
         self, *, modified_since: datetime | None, cursor: str | None, limit: int
     ) -> Page[MilestoneCompletion]:
-        """Milestone stories once completed by their own change, and those whose custom fields changed.
-
-        One that was reopened is told as not approved.
-        """
+        """Completed milestone stories by their own or their custom fields' change; reopened ones are not approved."""
         fed = await self._wire.feed(
             "stories",
             {
@@ -268,11 +265,8 @@ class KantataConnector:
             limit=limit,
         )
         references = fed.found.references()
-        stories = [
-            story
-            for story in fed.found.all(payloads.Story)
-            if our_id(story.external_reference_ids, references, payloads.MILESTONE)
-        ]
+        rows = fed.found.all(payloads.Story)
+        stories = [one for one in rows if our_id(one.external_reference_ids, references, payloads.MILESTONE)]
         values = fed.found.side("custom_field_values", payloads.FieldValue)
         told = {
             story.id: {values[v].custom_field_name: values[v].value for v in story.custom_field_value_ids}
@@ -333,10 +327,11 @@ class KantataConnector:
         days: dict[str, date] = {}
         for story in stories:
             reached = [changes[n].created_at for n in moved.get(story.id, ()) if changes[n].state == COMPLETED]
-            if story.id in noted and (reached or story.state == COMPLETED):
+            if story.state != COMPLETED and not reached:
+                continue
+            days[story.id] = max(reached, default=story.updated_at).date()
+            if story.id in noted:
                 days[story.id] = mapping.to_day(self._binding.system, self._completed_on_field, noted[story.id])
-            elif reached or story.state == COMPLETED:
-                days[story.id] = max(reached, default=story.updated_at).date()
         return days
 
     async def _billed_among(self, stories: Sequence[str]) -> set[str]:

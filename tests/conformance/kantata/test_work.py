@@ -210,6 +210,27 @@ async def test_a_milestone_without_a_noted_day_was_reached_when_its_state_change
     assert not reached.is_approved
 
 
+@pytest.mark.parametrize("is_noted", [True, False])
+async def test_a_milestone_that_was_reopened_is_told_as_not_approved(kantata: Kantata, is_noted: bool) -> None:
+    project = await kantata.connector.create_project(plan())
+    fields, story = await _fields(kantata), project.milestones[0].ref
+    day = {"Completed_on": "2026-02-27"} if is_noted else {}
+    await _note(kantata, story, fields, Acceptance="accepted", **day)
+    await kantata.account.put(f"stories/{story}", "story", {"state": "completed"})
+    (reached,) = await read_whole(kantata.connector.list_milestones)
+    await kantata.account.put(f"stories/{story}", "story", {"state": "started"})
+    (reopened,) = await read_whole(kantata.connector.list_milestones)
+    assert (reached.is_approved, reopened.is_approved) == (True, False)
+    assert (reopened.id, reopened.completed_on) == (reached.id, reached.completed_on)
+    assert reopened.source.version != reached.source.version
+
+
+async def test_a_day_noted_ahead_is_no_completion(kantata: Kantata) -> None:
+    project = await kantata.connector.create_project(plan())
+    await _note(kantata, project.milestones[0].ref, await _fields(kantata), Completed_on="2026-05-31")
+    assert await read_whole(kantata.connector.list_milestones) == []
+
+
 async def test_a_late_acceptance_is_told_even_if_it_does_not_touch_the_story(kantata: Kantata) -> None:
     kantata.switch(value_touches_subject=False)
     project = await kantata.connector.create_project(plan())

@@ -21,6 +21,7 @@ from shared.errors.taxonomy import (
     Conflict,
     InvalidRequest,
     Misconfigured,
+    NotAuthenticated,
     NotFound,
     OutcomeUnknown,
     ScopeMissing,
@@ -287,6 +288,16 @@ def test_events_hint_at_the_record_that_is_read_for_them() -> None:
     assert (line.entity, line.ref) == ("opportunity", "006A")
     [milestone] = intake.read(delivery(header("Billing_Milestone__c", "a001") | {"Contract__c": "800A"}))
     assert (milestone.entity, milestone.ref) == ("contract", "800A")
+
+
+@pytest.mark.parametrize("stamp", ["9" * 400, "9" * 5000, "soon", "1760000000"])
+def test_a_time_that_is_none_or_is_past_is_refused_before_anything_is_read(stamp: str) -> None:
+    good = delivery(header("Account", "001A"))
+    with pytest.raises(NotAuthenticated) as caught:
+        open_intake(binding_for("http://unused")).read(
+            WebhookDelivery(dict(good.headers) | {"webhook-timestamp": stamp}, good.body, good.received_at)
+        )
+    assert [found.field for found in caught.value.findings] == ["webhook-timestamp"]
 
 
 def test_our_own_writes_gaps_without_a_parent_and_strangers_are_no_hints() -> None:

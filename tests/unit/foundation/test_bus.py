@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from shared.canonical.events import Event
-from shared.errors.taxonomy import VendorUnavailable
+from shared.errors.taxonomy import OutcomeUnknown, VendorUnavailable
 from shared.persistence import Bus, Database, DeadLetters
+from shared.persistence.dead_letter_store import DeadLetter
 from shared.telemetry import correlation_id, traceparent
 from tests.unit.foundation.facts import KIND, QUICK, Taken, event, until
 from tests.unit.foundation.scripted import NatsProcess
@@ -46,6 +47,26 @@ async def test_an_event_that_keeps_failing_is_a_dead_letter_and_its_followers_go
     assert not await DeadLetters(db).resolve("harbour", letter.id, "again")
     assert await DeadLetters(db).list_letters("harbour") == []
     assert len(await DeadLetters(db).list_letters("harbour", with_resolved=True)) == 1
+
+
+@pytest.mark.parametrize("trouble", [OutcomeUnknown(), RuntimeError("broken")])
+async def test_an_event_that_could_not_be_buried_is_tried_again(
+    bus: Bus, db: Database, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    bury, troubles = DeadLetters.bury, [trouble]
+
+    async def breaking(letters: DeadLetters, letter: DeadLetter) -> None:
+        if troubles:
+            raise troubles.pop()
+        await bury(letters, letter)
+
+    monkeypatch.setattr(DeadLetters, "bury", breaking)
+    taken = Taken({"cus_1:1": -1})
+    await bus.subscribe("views", [KIND], taken, patience=QUICK)
+    await publish(bus, event(1), event(2))
+    await until(lambda: taken.ids == ["cus_1:2"])
+    (letter,) = await DeadLetters(db).list_letters("harbour")
+    assert letter.event == event(1)
 
 
 async def test_an_error_that_passes_by_waiting_is_waited_for_longer(bus: Bus) -> None:

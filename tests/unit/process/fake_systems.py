@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from process_apis.systems.directory import ConnectedSystems
@@ -122,7 +123,7 @@ def legal_entity(code: str = "HC-DE", currency: str = "EUR", *, is_approved: boo
         country="DE",
         currency=currency,
         is_approved=is_approved,
-        standard_tax_rate="0.19",
+        standard_tax_rate=Decimal("0.19"),
     )
 
 
@@ -236,6 +237,7 @@ class FakeErp:
         self.entities: list[LegalEntity] = [legal_entity()]
         self.items: list[ServiceItem] = [service_item("GTX Pro"), service_item("GTX Basic")]
         self.customers: list[tuple[str, str]] = []
+        self.sent: dict[str, Customer] = {}
         self.projects: dict[str, ProjectPlan] = {}
         self.contracts: dict[str, ErpContract] = {}
         self.schedules: dict[str, BillingSchedule] = {}
@@ -256,6 +258,7 @@ class FakeErp:
     async def amend_customer(self, customer: Customer, legal_entity_code: str) -> Written:
         self._troubles.enter("erp.amend_customer")
         self.customers.append((customer.id, legal_entity_code))
+        self.sent[customer.id] = customer
         return _written(customer.id)
 
     async def find_customer(self, customer_id: str) -> Written | None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from process_apis.approvals.models import ApprovalKind, Decider, DecisionBody
 from process_apis.durable import engine
 from process_apis.exceptions.models import ItemState, Remedy
-from process_apis.quote_to_project.models import DealState
+from process_apis.quote_to_project.models import Admission, DealState
 from process_apis.quote_to_project.routes import take_in
 from process_apis.quote_to_project.steps import DECISION, SIGNAL
 from process_apis.quote_to_project.store import Deals
+from process_apis.rooms import furnish
+from process_apis.tenants import Tenants
 from shared.canonical.contracts import ContractApproval
-from shared.canonical.events import CustomerChanged
+from shared.canonical.events import ContractChanged, CustomerChanged
 from shared.canonical.money import Money
 from shared.canonical.opportunities import DeliveryStage
 from shared.errors.taxonomy import (
@@ -33,6 +37,7 @@ from tests.unit.process.events import fact
 from tests.unit.process.fake_systems import TENANT, contract, customer
 
 if TYPE_CHECKING:
+    from shared.canonical.customers import Customer
     from tests.unit.process.conftest import House
 
 
@@ -120,9 +125,12 @@ async def test_a_lost_wake_is_sent_again(house: House) -> None:
 
 
 async def test_duties_are_segregated(house: House) -> None:
-    house.systems.add_deal(owner="olive")
+    rules = house.rooms.tenants.of(TENANT).model_copy(update={"people": {"Olive Ng": "olive"}})
+    furnish(replace(house.rooms, tenants=Tenants({TENANT: rules})))
+    house.systems.add_deal(owner="Olive Ng")
     request = await house.wins()
     delivery, finance = await house.open_approvals(request, 2)
+    assert (delivery.requested_by, (await house.deal(request)).requested_by) == ("olive", "olive")
     with pytest.raises(SameRequester):
         await house.decides(delivery, "olive")
     await house.decides(delivery, "dan")
@@ -131,6 +139,15 @@ async def test_duties_are_segregated(house: House) -> None:
     with pytest.raises(AlreadyDecided):
         await house.decides(delivery, "eve")
     await house.decides(finance, "fiona")
+    await house.reaches(request, DealState.ACTIVATED)
+
+
+async def test_an_owner_whose_subject_nobody_told_is_not_taken_for_one(house: House) -> None:
+    house.systems.add_deal(owner="dan", amount=Money.of("100", "EUR"))
+    request = await house.wins()
+    (delivery,) = await house.open_approvals(request, 1)
+    assert (delivery.requested_by, (await house.deal(request)).requested_by) == ("crm:dan", "crm:dan")
+    await house.decides(delivery, "dan")
     await house.reaches(request, DealState.ACTIVATED)
 
 
@@ -184,6 +201,61 @@ async def test_a_refusal_parks_the_deal_and_a_retry_goes_on_where_it_stood(house
     await house.reaches(request, DealState.ACTIVATED)
     assert house.systems.troubles.calls["psa.create_project"] == 1
     assert not await house.items(request)
+
+
+async def test_a_customer_put_right_during_set_up_is_sent_as_it_is_now(house: House) -> None:
+    house.systems.add_deal()
+    house.systems.troubles.expect("erp.amend_customer", VendorRejected("The ERP says no."))
+    request = await house.wins()
+    await house.approves_all(request)
+    await house.reaches(request, DealState.EXCEPTION)
+    house.systems.crm.customers["cus_1"] = customer(name="Put Right")
+    await take_in(fact(CustomerChanged(customer_id="cus_1"), "cus_1"))
+    await house.reaches(request, DealState.ACTIVATED)
+    assert house.systems.erp.sent["cus_1"].name == "Put Right"
+
+
+@pytest.mark.parametrize(
+    "change", [CustomerChanged(customer_id="cus_1"), ContractChanged(contract_id="con_1", opportunity_id="opp_1")]
+)
+async def test_a_change_that_comes_while_the_deal_is_being_read_is_not_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch, change: CustomerChanged | ContractChanged
+) -> None:
+    house.systems.add_deal()
+    house.systems.crm.customers["cus_1"] = customer(tax_id=None)
+
+    async def outdated(customer_id: str) -> Customer:
+        found = house.systems.crm.customers[customer_id]
+        if found.tax_id is None:
+            house.systems.crm.customers[customer_id] = customer()
+            await take_in(fact(change, customer_id))
+        return found
+
+    monkeypatch.setattr(house.systems.crm, "get_customer", outdated)
+    request = await house.wins()
+    await house.reaches(request, DealState.AWAITING_APPROVAL)
+    assert len(await house.items(request, ItemState.RESOLVED)) == 1
+
+
+async def test_a_deal_is_not_begun_while_a_newer_revision_is_taken_in(house: House) -> None:
+    house.systems.add_deal(revision=2)
+    first = await house.wins(revision=1)
+    await house.reaches(first, DealState.AWAITING_APPROVAL)
+    second = first.model_copy(update={"revision": 2})
+
+    async def begun() -> bool:
+        async with house.rooms.database.transaction() as conn:
+            return await Deals().begin_set_up(conn, first)
+
+    async with house.rooms.database.transaction() as conn:
+        key = "hashtextextended(:tenant || '|' || :opportunity_id, 42)"
+        await conn.execute(
+            text(f"SELECT pg_advisory_xact_lock({key})"), {"tenant": TENANT, "opportunity_id": first.opportunity_id}
+        )
+        beginning = asyncio.create_task(begun())
+        await asyncio.sleep(0.3)
+        assert await Deals().admit(conn, second) == (Admission.ADMITTED, [first.run_id])
+    assert not await beginning
 
 
 async def test_a_cancelled_deal_is_taken_back_in_reverse(house: House) -> None:
@@ -263,8 +335,5 @@ async def test_decisions_and_journal_lines_are_final(house: House) -> None:
     assert row.saw["opportunity"]["reference"] == "O-1"
 
 
-def _approved_by(who: str) -> tuple[object, ...]:
-    from process_apis.approvals.models import Decider, DecisionBody  # noqa: PLC0415
-    from tests.unit.process.conftest import EVERYTHING  # noqa: PLC0415
-
-    return DecisionBody(decision="approve"), Decider(who=who, through="test", kinds=EVERYTHING)
+def _approved_by(who: str) -> tuple[DecisionBody, Decider]:
+    return DecisionBody(decision="approve"), Decider(who=who, through="test", kinds=frozenset(ApprovalKind))

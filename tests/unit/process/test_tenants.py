@@ -33,6 +33,18 @@ def test_a_wrong_file_is_refused_naming_file_and_key(tmp_path: Path, content: st
         Tenants.read(tmp_path)
 
 
+def test_an_owner_is_somebody_only_where_the_firm_says_who(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text(GOOD + "people: {Olive Ng: olive}\n")
+    rules = Tenants.read(tmp_path).of("t")
+    assert [rules.subject_of(owner) for owner in ("Olive Ng", "olive", None, "")] == [
+        "olive",
+        "crm:olive",
+        "crm",
+        "crm",
+    ]
+    assert len(rules.subject_of("x" * 1000)) == 255
+
+
 def test_a_folder_without_rules_and_a_tenant_without_rules_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="no tenant files"):
         Tenants.read(tmp_path)
