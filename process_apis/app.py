@@ -55,7 +55,8 @@ def create_app(settings: ProcessSettings, *, systems: Systems | None = None, key
         return Check("database", ok=True)
 
     async def event_bus() -> Check:
-        return Check("event bus", ok=settings.nats_url is None or bus.is_connected, reason="not connected")
+        is_there = settings.nats_url is None or bus.is_connected
+        return Check("event bus", ok=is_there, reason="" if is_there else "not connected")
 
     @asynccontextmanager
     async def life(_app: Any) -> AsyncGenerator[None]:

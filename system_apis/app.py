@@ -49,7 +49,8 @@ def create_app(settings: SystemSettings, *, catalog: Catalog | None = None, keys
         return Check("database", ok=True)
 
     async def event_bus() -> Check:
-        return Check("event bus", ok=settings.nats_url is None or bus.is_connected, reason="not connected")
+        is_there = settings.nats_url is None or bus.is_connected
+        return Check("event bus", ok=is_there, reason="" if is_there else "not connected")
 
     return build_app(
         tier="system",

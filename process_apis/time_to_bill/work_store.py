@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from process_apis.time_to_bill.ledger_store import LOCK_BILLING
 from process_apis.time_to_bill.models import BillingRun, BillingTerms, BillWork, WorkItem, WorkStateSum
 from process_apis.time_to_bill.terms_store import keep_terms
 from shared.canonical.contracts import Contract
@@ -67,6 +68,7 @@ class WorkStore:
     async def adopt_activated(self, tenant: str) -> int:
         """Bring every activated deal under billing; how many were new. Repeat: none."""
         async with self._database.transaction() as connection:
+            await connection.execute(LOCK_BILLING, {"tenant": tenant})
             found = await connection.execute(
                 text(
                     "SELECT a.snapshot FROM activated_deals_v a WHERE a.tenant = :tenant AND NOT EXISTS ("
