@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -12,19 +11,7 @@ from typing import Any, TypeVar
 
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, Misconfigured, VendorDrift
 from shared.outbound import Answer, Outbound, drift, pack_cursor, unpack_cursor
-from system_apis.connectors.kantata.payloads import (
-    PROJECT,
-    SERVICE,
-    WORKSTREAM,
-    Changed,
-    Envelope,
-    Reference,
-    Role,
-    Story,
-    User,
-    Workspace,
-    our_ids,
-)
+from system_apis.connectors.kantata.payloads import SERVICE, Changed, Envelope, Reference
 from system_apis.manifest import Budget
 from system_apis.ports.binding import Binding
 
@@ -33,7 +20,6 @@ WINDOW = 200
 _SECOND = timedelta(seconds=1)
 _CLOCKS_APART = timedelta(minutes=5)
 _ATTEMPTS = 5
-_PEOPLE_FRESH = 60.0
 Objects = dict[str, dict[str, Any]]
 
 
@@ -107,7 +93,8 @@ class Position:
     """Where a feed is read on.
 
     `asked` is the caller's instant, `since` where the present window of the list begins, `skip` rows of it are read and
-    the last of them was `anchor` (changed at `reached`). Approvals up to `low` are told. The pass `began` then.
+    the last of them was `anchor` (changed at `reached`). Approvals up to `low` are told. The pass `began` then. What its
+    pages told so far is known by the name `told`.
     """
 
     began: datetime
@@ -117,6 +104,7 @@ class Position:
     skip: int = 0
     anchor: str | None = None
     reached: datetime | None = None
+    told: str | None = None
 
     def packed(self) -> str:
         """As an opaque cursor."""
@@ -134,7 +122,8 @@ class Position:
         except (KeyError, TypeError, ValueError) as error:
             finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
             raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
-        if type(position.skip) is not int or position.skip < 0:
+        is_ours = type(position.skip) is int and position.skip >= 0 and isinstance(position.told, str | None)
+        if not is_ours:
             finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
             raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding])
         return position
@@ -142,11 +131,12 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """A page of a feed: rows found, when a row was changed from beside, and the cursor to read on."""
+    """A page of a feed: rows found, when a row was changed from beside, where it was read from and where it goes on."""
 
     found: Found
     changed_at: Mapping[str, datetime]
-    next_cursor: str | None
+    position: Position
+    onward: Position | None
 
 
 class KantataWire:
@@ -235,7 +225,7 @@ class KantataWire:
                 break
             position = _restarted(position)
         else:
-            return Fed(Found(self.vendor), {}, position.packed())
+            return Fed(Found(self.vendor), {}, position, position)
         times = found.all(Changed)
         is_last = is_sure and position.skip + len(times) >= found.count
         reached = times[-1].updated_at if times else position.reached
@@ -243,7 +233,7 @@ class KantataWire:
         more = await self.find_only(name, sorted(touched.keys() - {row.id for row in times}, key=int), **params)
         found.take(more)
         if is_last:
-            return Fed(found, touched, None)
+            return Fed(found, touched, position, None)
         onward = replace(
             position,
             skip=position.skip + len(times),
@@ -251,7 +241,7 @@ class KantataWire:
             reached=reached,
             low=max(filter(None, (position.low, reached)), default=None),
         )
-        return Fed(found, touched, (onward if is_sure else _restarted(onward)).packed())
+        return Fed(found, touched, position, onward if is_sure else _restarted(onward))
 
     async def _windows(
         self, name: str, params: Mapping[str, Any], position: Position, limit: int
@@ -308,63 +298,6 @@ class KantataWire:
             if not is_read_later:
                 touched[one.id] = max(one.at, touched.get(one.id, one.at))
         return touched
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Name and role of a person of the account."""
-
-    name: str
-    role: str | None
-
-
-class Directory:
-    """Whose the workspaces and stories of the account are, and who its people are; remembered.
-
-    Whose a workspace or story is never changes once our reference is there; roles do, so people are forgotten again.
-    """
-
-    def __init__(self, wire: KantataWire) -> None:
-        self._wire = wire
-        self._project_ids: dict[str, str] = {}
-        self._workstream_ids: dict[str, str] = {}
-        self._people: dict[str, Person] = {}
-        self._people_read_at = 0.0
-
-    async def projects(self, workspaces: Iterable[str]) -> dict[str, str]:
-        """Our project of each workspace; those that are not ours are left out."""
-        wanted = set(workspaces)
-        if unknown := sorted(wanted - self._project_ids.keys(), key=int):
-            found = await self._wire.find_only("workspaces", unknown, archived="include", include="external_references")
-            held = our_ids(found.all(Workspace), found.references(), PROJECT)
-            self._project_ids |= {ref: number for number, ref in held.items()}
-        return {ref: self._project_ids[ref] for ref in wanted if ref in self._project_ids}
-
-    async def workstreams(self, stories: Iterable[str | None]) -> dict[str, str]:
-        """Our workstream of each story: its own, else that of the deliverable it hangs under."""
-        wanted = {story for story in stories if story}
-        if unknown := sorted(wanted - self._workstream_ids.keys(), key=int):
-            found = await self._wire.find_only("stories", unknown, include="workspace,root,external_references")
-            rows = found.all(Story)
-            held = our_ids(rows, found.references(), WORKSTREAM)
-            self._workstream_ids |= {ref: number for number, ref in held.items()}
-            beneath = {row.id: row.root_id for row in rows if row.id not in self._workstream_ids and row.root_id}
-            await self.workstreams(set(beneath.values()) - set(unknown))
-            held = {ref: self._workstream_ids.get(root) for ref, root in beneath.items()}
-            self._workstream_ids |= {ref: number for ref, number in held.items() if number}
-        return {ref: self._workstream_ids[ref] for ref in wanted if ref in self._workstream_ids}
-
-    async def people(self, users: Iterable[str]) -> dict[str, Person]:
-        """Name and role of each person."""
-        now = time.monotonic()
-        if now - self._people_read_at > _PEOPLE_FRESH:
-            self._people, self._people_read_at = {}, now
-        if unknown := sorted(set(users) - self._people.keys(), key=int):
-            found = await self._wire.find_only("users", unknown, on_my_account=True, include="role")
-            roles = found.side("roles", Role)
-            for user in found.all(User):
-                self._people[user.id] = Person(user.full_name, roles[user.role_id].name if user.role_id else None)
-        return self._people
 
 
 def _restarted(position: Position) -> Position:

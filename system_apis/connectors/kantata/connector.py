@@ -9,30 +9,28 @@ from typing import Any, TypeVar
 
 from shared.canonical.billing import BillingMark
 from shared.canonical.projects import Project, ProjectPlan
-from shared.canonical.references import Entity, Page, Written
+from shared.canonical.references import Page, Written
 from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
 from shared.errors.taxonomy import NotFound
 from shared.outbound import Outbound, StaticHeaders
 from system_apis.connectors.kantata import mapping, payloads
+from system_apis.connectors.kantata.changes import Told, list_hints
 from system_apis.connectors.kantata.client import (
-    Directory,
-    Fed,
     Found,
     KantataWire,
     Touched,
     budget_of,
     error_of,
 )
+from system_apis.connectors.kantata.directory import Directory
 from system_apis.connectors.kantata.payloads import SERVICE, our_id, our_ids
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
-from system_apis.ports.changes import ChangedEntity, ChangeHint
+from system_apis.ports.changes import ChangeHint
 
 COMPLETED = "completed"
 _BULK, _STORIES_BULK = 100, 300
-_HINTS = 200
 Item = TypeVar("Item")
-Entry = TypeVar("Entry", bound=Entity)
 
 
 def _batched(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
@@ -66,6 +64,7 @@ class KantataConnector:
         self._acceptance_field = settings.get("acceptance_field", "Acceptance")
         self._accepted = settings.get("accepted_value", "accepted").casefold()
         self._directory = Directory(self._wire)
+        self._told = Told()
         self._workspace_ids: dict[str, str] = {}  # by our project id; a workspace never changes its id
 
     async def ping(self) -> None:
@@ -217,7 +216,7 @@ class KantataConnector:
             )
             for entry in entries
         ]
-        return _page(items, fed)
+        return self._told.page(items, fed)
 
     async def list_expenses(self, *, modified_since: datetime | None, cursor: str | None, limit: int) -> Page[Expense]:
         """Expenses by their own change, and those whose report was approved without touching them."""
@@ -245,7 +244,7 @@ class KantataConnector:
             for expense in expenses
             if expense.workspace_id in projects
         ]
-        return _page(items, fed)
+        return self._told.page(items, fed)
 
     async def list_milestones(
         self, *, modified_since: datetime | None, cursor: str | None, limit: int
@@ -291,7 +290,7 @@ class KantataConnector:
             for story in stories
             if story.workspace_id in projects
         ]
-        return _page(items, fed)
+        return self._told.page(items, fed)
 
     async def _resubmitted(
         self, submissions: str, lines: str, low: datetime, high: datetime | None
@@ -372,29 +371,4 @@ class KantataConnector:
     # --- changes ---------------------------------------------------------------------------------------------------
     async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
         """The newest 200 changes of each kind; they stand for older ones, since work is re-read by watermark."""
-        hints: list[ChangeHint] = []
-        asked: tuple[tuple[ChangedEntity, str, dict[str, Any]], ...] = (
-            ("time", "time_entries", {"from_archived_workspaces": True}),
-            ("time", "timesheet_submissions", {}),
-            ("expense", "expenses", {"from_archived_workspaces": True}),
-            ("expense", "expense_report_submissions", {}),
-            ("milestone", "stories", {"all_on_account": True, "story_type": "milestone"}),
-            ("milestone", "custom_field_values", {"subject_type": "Story"}),
-        )
-        for entity, name, params in asked:
-            found = await self._wire.find(name, **params, updated_after=since, order="updated_at:desc", per_page=_HINTS)
-            hints += [
-                ChangeHint(
-                    entity,
-                    one.id,
-                    f"{name}:{one.id}:{mapping.instant(one.updated_at)}",
-                    one.updated_at.astimezone(UTC),
-                )
-                for one in found.all(payloads.Changed)
-            ]
-        return sorted(hints, key=lambda hint: (hint.occurred_at or datetime.min.replace(tzinfo=UTC), hint.key))
-
-
-def _page(items: Sequence[Entry], fed: Fed) -> Page[Entry]:
-    """Oldest change first; what changed from beside stands where that change does."""
-    return Page(items=tuple(sorted(items, key=lambda item: str(item.source.modified_at))), next_cursor=fed.next_cursor)
+        return await list_hints(self._wire, since)

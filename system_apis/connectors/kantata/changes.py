@@ -1,0 +1,100 @@
+"""What changed in the account: hints for the poll, and pages of a walk that tell no unchanged record again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import Any, TypeVar
+
+from shared.canonical.references import Entity, Page
+from system_apis.connectors.kantata.client import Fed, KantataWire
+from system_apis.connectors.kantata.mapping import instant
+from system_apis.connectors.kantata.payloads import Changed
+from system_apis.ports.changes import ChangedEntity, ChangeHint
+
+_HINTS = 200
+_REMEMBERED = 100_000
+Entry = TypeVar("Entry", bound=Entity)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """The version each record was told in by a page, and the name of the page before."""
+
+    before: str | None
+    versions: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """An empty page takes room too."""
+        return len(self.versions) + 1
+
+
+class Told:
+    """What the pages of each walk told, so that a later page of the walk leaves an unchanged record out.
+
+    A page is kept under a name that only its own next cursor carries. Pages that led to the cursor asked with were
+    received, and count; an answer that was lost on its way did not, and its records are told again. So are those of
+    pages forgotten since, or told by another process: a record may come twice, and none is lost.
+    """
+
+    def __init__(self, remembered: int = _REMEMBERED) -> None:
+        """`remembered` records are kept at most; the oldest pages go first."""
+        self._room = remembered
+        self._leaves: dict[str, _Leaf] = {}
+
+    def page(self, items: Sequence[Entry], fed: Fed) -> Page[Entry]:
+        """Oldest change first; what changed from beside stands where that change does."""
+        before = fed.position.told
+        leaves = list(self._led_to(before))
+        fresh = [item for item in items if _last_told(item.id, leaves) != item.source.version]
+        fresh.sort(key=lambda item: str(item.source.modified_at))
+        if fed.onward is None:
+            return Page(items=tuple(fresh), next_cursor=None)
+        name = token_hex(8)
+        self._keep(name, _Leaf(before, {item.id: item.source.version for item in fresh}))
+        return Page(items=tuple(fresh), next_cursor=replace(fed.onward, told=name).packed())
+
+    def _led_to(self, name: str | None) -> Iterator[_Leaf]:
+        """The page that gave out the cursor, the one before it, and so on."""
+        while name is not None and (leaf := self._leaves.get(name)):
+            yield leaf
+            name = leaf.before
+
+    def _keep(self, name: str, leaf: _Leaf) -> None:
+        self._leaves[name] = leaf
+        self._room -= leaf.size
+        while self._room < 0:
+            self._room += self._leaves.pop(next(iter(self._leaves))).size
+
+
+def _last_told(number: str, leaves: Sequence[_Leaf]) -> str | None:
+    """The version the record was last told in: one that went back to an earlier version has changed."""
+    return next((leaf.versions[number] for leaf in leaves if number in leaf.versions), None)
+
+
+async def list_hints(wire: KantataWire, since: datetime | None) -> Sequence[ChangeHint]:
+    """The newest changes of each kind of work."""
+    hints: list[ChangeHint] = []
+    asked: tuple[tuple[ChangedEntity, str, dict[str, Any]], ...] = (
+        ("time", "time_entries", {"from_archived_workspaces": True}),
+        ("time", "timesheet_submissions", {}),
+        ("expense", "expenses", {"from_archived_workspaces": True}),
+        ("expense", "expense_report_submissions", {}),
+        ("milestone", "stories", {"all_on_account": True, "story_type": "milestone"}),
+        ("milestone", "custom_field_values", {"subject_type": "Story"}),
+    )
+    for entity, name, params in asked:
+        found = await wire.find(name, **params, updated_after=since, order="updated_at:desc", per_page=_HINTS)
+        hints += [
+            ChangeHint(
+                entity,
+                one.id,
+                f"{name}:{one.id}:{instant(one.updated_at)}",
+                one.updated_at.astimezone(UTC),
+            )
+            for one in found.all(payloads.Changed)
+        ]
+    return sorted(hints, key=lambda hint: (hint.occurred_at or datetime.min.replace(tzinfo=UTC), hint.key))
