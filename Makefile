@@ -5,28 +5,31 @@ BIN := $(VENV)/bin
 FIRM ?= deploy/sandbox/firm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test lint types architecture check bench openapi lock clean
+.PHONY: help demo up load down status test lint types architecture check bench openapi lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(BIN)/.runtime: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Throughline needs Python 3.11 or newer; set PYTHON=")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing dependencies (once) ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Throughline needs Python 3.11, 3.12 or 3.13, this is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing dependencies (once) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(BIN)/.development: $(BIN)/.runtime requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: $(BIN)/.runtime ## the main job on the sample firm, end to end (FIRM=<folder> for another)
-	$(BIN)/throughline demo --firm $(FIRM)
+	$(BIN)/throughline demo --firm "$(FIRM)"
 
 up: $(BIN)/.runtime ## start everything and keep it running; addresses in .throughline/run.json
 	$(BIN)/throughline up
+
+load: $(BIN)/.runtime ## put the sample firm to work in what `make up` started (FIRM=<folder> for another)
+	$(BIN)/throughline load --firm "$(FIRM)"
 
 down: ## stop what `make up` started
 	$(BIN)/throughline down
@@ -51,7 +54,7 @@ check: $(BIN)/.development
 	$(BIN)/pytest
 
 bench: $(BIN)/.development ## figures as one JSON: policy chain against bare app, throughput, memory
-	$(BIN)/python -m deploy.local.bench
+	@$(BIN)/python -m deploy.local.bench
 
 openapi: $(BIN)/.runtime ## export the API documents to openapi/
 	$(BIN)/throughline openapi

@@ -23,7 +23,7 @@ from deploy.local.main_job.vendors import VENDOR_TROUBLE
 from deploy.local.places import Places
 from deploy.local.ports import Ports
 from deploy.local.processes import StartFailed
-from deploy.local.report import PhaseReport
+from deploy.local.report import PhaseReport, as_expected
 from deploy.local.supervisor import ALL, House
 
 READ, DEALS, WORK, INVOICES = "records read", "deals settled", "work collected", "invoices posted, PSA and CRM told"
@@ -180,7 +180,7 @@ def run(firm: Firm, display: Display, *, at_most: float) -> dict[str, Any]:
     whole = throughput[0] + throughput[1]
     return {
         "name": firm.folder.name,
-        "as_expected": all(phase.comparison is None or phase.comparison.is_equal for phase in compared),
+        "as_expected": as_expected(compared),
         **whole.document(),
         "phases": {
             phase.name: one.document() | {"seconds": {step: round(taken, 2) for step, taken in phase.seconds.items()}}

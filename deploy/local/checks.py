@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from deploy.local.installation import GATEWAY_DIR, Installation
 from deploy.local.places import Places
 from deploy.local.ports import PortProblem, Ports, refuse_busy
 from deploy.local.processes import Processes
+from deploy.local.secrets_file import SECRETS_FILE
 from deploy.sandbox.app import SandboxMisconfigured, read_options
 from experience_apis.identity.roles import role_book
 from experience_apis.identity.seeds import read_clients_file
@@ -19,18 +22,34 @@ from system_apis.catalog import open_catalog
 
 
 def configuration_problems(places: Places, ports: Ports) -> list[str]:
-    """Everything that would stop a start, one sentence each."""
-    installation = Installation.of(places, ports)
-    installation.write()
-    running = Processes(places.pids, places.logs, die_with_us=False).names()
-    checks: list[Callable[[], object]] = [
-        *([] if running else [lambda: refuse_busy(ports)]),
-        *(lambda tier=tier: load_documents(GATEWAY_DIR, tier) for tier in ("system", "process", "experience")),
-        lambda: asyncio.run(_open_connectors(places.tenants)),
-        lambda: read_clients_file(places.clients_file, role_book()),
-        lambda: read_options(installation.sandbox_options_file),
-    ]
-    return [problem for check in checks for problem in _problems(check)]
+    """Everything that would stop a start, one sentence each; an installation that is there stays as it is."""
+    running = Processes(places.pids, places.logs, die_with_us=False).names() if places.pids.exists() else []
+    with tempfile.TemporaryDirectory(prefix="throughline-check-") as folder:
+        aside = Places(Path(folder))
+        checks: list[Callable[[], object]] = [
+            *([] if running else [lambda: refuse_busy(ports)]),
+            *(lambda tier=tier: load_documents(GATEWAY_DIR, tier) for tier in ("system", "process", "experience")),
+        ]
+        unusable = _problems(lambda: _write(places, aside, ports))
+        if not unusable:
+            checks += [
+                lambda: asyncio.run(_open_connectors(aside.tenants)),
+                lambda: read_clients_file(aside.clients_file, role_book()),
+                lambda: read_options(Installation.of(aside, ports).sandbox_options_file),
+            ]
+        return [*unusable, *(problem for check in checks for problem in _problems(check))]
+
+
+def _write(places: Places, aside: Places, ports: Ports) -> None:
+    """What a start would write, with the secrets that are kept, at another place."""
+    kept = places.keys / SECRETS_FILE
+    aside.make()
+    if kept.exists():
+        shutil.copy(kept, aside.keys)
+    try:
+        Installation.of(aside, ports).write()
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise ValueError(f"{kept}: cannot be used: {error}") from error
 
 
 async def _open_connectors(tenants: Path) -> None:

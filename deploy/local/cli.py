@@ -21,6 +21,7 @@ from deploy.local.places import Places
 from deploy.local.ports import PortProblem, Ports
 from deploy.local.processes import Processes, StartFailed
 from deploy.local.readme import ROOT, connector_table, renewed
+from deploy.local.report import DemoReport
 from deploy.local.supervisor import ALL, House, stop_all
 
 SAMPLE_FIRM = Path(__file__).resolve().parents[1] / "sandbox" / "firm"
@@ -98,6 +99,7 @@ def _addresses(document: dict[str, Any], places: Places) -> str:
             *lines,
             f"  tokens      {document['token_endpoint']}  (clients: {clients})",
             f"Addresses and demo clients: {places.run_file}",
+            "`make load` puts the sample firm to work here (`throughline load --firm <folder>` another).",
             "`throughline down` stops it.",
         ]
     )
@@ -167,10 +169,25 @@ def demo(
     """Run the main job on a firm: won deals → projects → invoices → cash; then apply its fixes and run again."""
     from deploy.local.main_job.command import run_demo  # noqa: PLC0415 - loads vendors' wire clients; other commands need not wait
 
-    report = run_demo(read_firm(firm), _places(state), Ports.chosen(port_base), out, as_json=as_json)
+    _end(run_demo(read_firm(firm), _places(state), Ports.chosen(port_base), out, as_json=as_json), as_json=as_json)
+
+
+@app.command()
+def load(
+    firm: Annotated[Path, typer.Option(help="A folder in the sample firm's format.")] = SAMPLE_FIRM,
+    state: StateDir = None,
+    as_json: JsonFlag = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Put a firm to work in what `up` started, both runs of the main job, and leave it running."""
+    from deploy.local.main_job.command import run_load  # noqa: PLC0415 - loads vendors' wire clients; other commands need not wait
+
+    _end(run_load(read_firm(firm), _places(state), out, as_json=as_json), as_json=as_json)
+
+
+def _end(report: DemoReport, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.document, indent=2))
-    if not report.is_as_expected:
+    if report.is_as_expected is False:
         err.print("throughline: the result is not what the firm's expected/ tables say (see above)", style="red")
         raise typer.Exit(1)
 

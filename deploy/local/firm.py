@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
-from deploy.local.firm_format import FIX_SUBJECTS, TABLES, Table
+from deploy.local.firm_format import AMOUNTS, FIX_LENGTHS, FIX_SUBJECTS, TABLES, Table
+from shared.canonical.money import minor_digits, rounded
 
 WON = "Closed Won"
 _MOST_PROBLEMS = 50
-_ADDRESS_PARTS = 3
 
 Row = dict[str, str]
 
@@ -108,6 +109,7 @@ def read_firm(folder: Path) -> Firm:
     problems.refuse_any()
     _complete(sheets)
     _check_deals(sheets, problems)
+    _check_amounts(sheets, problems)
     _check_rate_cards(sheets["erp/rate_cards.csv"], problems)
     _check_parents(sheets["crm/accounts.csv"], problems)
     _check_fixes(sheets, problems)
@@ -127,6 +129,8 @@ def _read(folder: Path, file: str, table: Table, problems: _Problems) -> _Sheet:
                         _take(sheet, reader.line_num, cells, header, problems)
     except FileNotFoundError:
         problems.add(file, 0, "", "the file is missing")
+    except OSError as error:
+        problems.add(file, 0, "", f"cannot be read: {error.strerror or error}")
     except UnicodeDecodeError as error:
         problems.add(file, 0, "", f"not UTF-8 text: {error.reason} at byte {error.start}")
     except csv.Error as error:
@@ -232,6 +236,18 @@ def _check_workstreams(
                 problems.add("clm/milestones.csv", line, column, f"differs from that of line {row['line_id']}")
 
 
+def _check_amounts(sheets: Mapping[str, _Sheet], problems: _Problems) -> None:
+    currencies = {row["opportunity_id"]: row["currency"] for row in sheets["crm/opportunities.csv"].rows}
+    for file, column in AMOUNTS.items():
+        for line, row in sheets[file].numbered():
+            currency = currencies[row["opportunity_id"]]
+            if row[column] and rounded(Decimal(row[column]), currency) != Decimal(row[column]):
+                knows = minor_digits(currency) or "no"
+                problems.add(
+                    file, line, column, f"{row[column]} is finer than {currency}: it has {knows} decimal places"
+                )
+
+
 def _check_rate_cards(sheet: _Sheet, problems: _Problems) -> None:
     currencies: dict[str, str] = {}
     until: dict[tuple[str, str], tuple[str, int]] = {}
@@ -262,7 +278,12 @@ def _check_fixes(sheets: Mapping[str, _Sheet], problems: _Problems) -> None:
         file, column = FIX_SUBJECTS[row["kind"]]
         if row["subject"] not in {known[column] for known in sheets[file].rows}:
             problems.add("fixes.csv", line, "subject", f"{row['subject']!r} is not in {file}")
-        if row["kind"] == "billing_address" and len(row["value"].split("|")) != _ADDRESS_PARTS:
+        lengths = FIX_LENGTHS[row["kind"]]
+        parts = row["value"].split("|") if row["kind"] == "billing_address" else [row["value"]]
+        if len(parts) != len(lengths):
             problems.add("fixes.csv", line, "value", "is not street|city|postal code")
+        for part, most in zip(parts, lengths, strict=False):
+            if len(part) > most:
+                problems.add("fixes.csv", line, "value", f"{part[:20]!r}… is longer than {most} characters")
         if row["kind"] == "contract_status" and row["value"] not in {"approved", "in_review"}:
             problems.add("fixes.csv", line, "value", f"{row['value']!r} is not one of approved, in_review")

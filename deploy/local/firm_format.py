@@ -22,10 +22,14 @@ Check = Callable[[str], str | None]
 """The reason why a text is refused, or None."""
 
 
-def _text(text: str) -> str | None:
-    if len(text) > _LONGEST:
-        return f"longer than {_LONGEST} characters"
+def _text(text: str, most: int = _LONGEST) -> str | None:
+    if len(text) > most:
+        return f"{len(text)} characters, but the systems it goes to take no more than {most}"
     return "has control characters" if any(ord(sign) < ord(" ") or sign == "\x7f" for sign in text) else None
+
+
+def _up_to(most: int) -> Check:
+    return lambda text: _text(text, most)
 
 
 def _decimal(text: str) -> Decimal | None:
@@ -121,20 +125,31 @@ class Table:
 _NEEDED = Column()
 _BLANK = Column(is_blank_allowed=True)
 _OPTIONAL = Column(default="", is_blank_allowed=True)
+_ID = Column(_up_to(80))
+STREET_MOST, CITY_MOST, POSTAL_CODE_MOST, TAX_ID_MOST = 255, 40, 20, 40
+
+
+def _blank(most: int) -> Column:
+    return Column(_up_to(most), is_blank_allowed=True)
+
+
+def _optional(most: int) -> Column:
+    return Column(_up_to(most), default="", is_blank_allowed=True)
+
 
 TABLES: dict[str, Table] = {
     "crm/accounts.csv": Table(
         ("account_id",),
         {
-            "account_id": _NEEDED,
-            "name": _NEEDED,
+            "account_id": _ID,
+            "name": Column(_up_to(255)),
             "parent_account_id": _ref("crm/accounts.csv", "account_id", blank=True),
             "sector": _OPTIONAL,
             "billing_country": Column(_country, is_blank_allowed=True),
-            "billing_city": _BLANK,
-            "billing_street": _BLANK,
-            "billing_postal_code": _BLANK,
-            "tax_id": _BLANK,
+            "billing_city": _blank(CITY_MOST),
+            "billing_street": _blank(STREET_MOST),
+            "billing_postal_code": _blank(POSTAL_CODE_MOST),
+            "tax_id": _blank(TAX_ID_MOST),
             "po_required": Column(_boolean),
             "payment_share": Column(_share),
             "payment_after_days": Column(_terms),
@@ -148,7 +163,7 @@ TABLES: dict[str, Table] = {
     "erp/legal_entities.csv": Table(
         ("code",),
         {
-            "code": _NEEDED,
+            "code": _ID,
             "name": _OPTIONAL,
             "country": Column(_country),
             "currency": Column(_currency),
@@ -170,15 +185,15 @@ TABLES: dict[str, Table] = {
     "crm/opportunities.csv": Table(
         ("opportunity_id",),
         {
-            "opportunity_id": _NEEDED,
+            "opportunity_id": _ID,
             "account_id": _ref("crm/accounts.csv", "account_id"),
-            "name": _OPTIONAL,
+            "name": _optional(120),
             "stage": _NEEDED,
             "amount": Column(_not_negative),
             "currency": Column(_currency),
             "close_date": Column(_date),
-            "owner": _OPTIONAL,
-            "region": _BLANK,
+            "owner": _optional(121),
+            "region": _blank(80),
             "legal_entity": _ref("erp/legal_entities.csv", "code"),
             "revision": Column(_revision),
         },
@@ -186,7 +201,7 @@ TABLES: dict[str, Table] = {
     "crm/opportunity_lines.csv": Table(
         ("line_id",),
         {
-            "line_id": _NEEDED,
+            "line_id": _ID,
             "opportunity_id": _ref("crm/opportunities.csv", "opportunity_id"),
             "product_code": _ref("crm/products.csv", "product_code"),
             "workstream": _NEEDED,
@@ -200,7 +215,7 @@ TABLES: dict[str, Table] = {
     "clm/contracts.csv": Table(
         ("contract_id",),
         {
-            "contract_id": _NEEDED,
+            "contract_id": _ID,
             "opportunity_id": _ref("crm/opportunities.csv", "opportunity_id"),
             "status": Column(_one_of("approved", "in_review")),
             "signed_on": Column(_date, default="", is_blank_allowed=True),
@@ -214,11 +229,11 @@ TABLES: dict[str, Table] = {
     "clm/milestones.csv": Table(
         ("milestone_id",),
         {
-            "milestone_id": _NEEDED,
+            "milestone_id": _ID,
             "opportunity_id": Column(refers_to=("crm/opportunities.csv", "opportunity_id"), default=""),
             "line_id": _ref("crm/opportunity_lines.csv", "line_id"),
             "workstream": _OPTIONAL,
-            "name": _NEEDED,
+            "name": Column(_up_to(80)),
             "amount": Column(_not_negative),
             "due_date": Column(_date),
         },
@@ -226,7 +241,7 @@ TABLES: dict[str, Table] = {
     "psa/users.csv": Table(
         ("user_id",),
         {
-            "user_id": _NEEDED,
+            "user_id": _ID,
             "name": _NEEDED,
             "username": _OPTIONAL,
             "role": _BLANK,
@@ -261,7 +276,7 @@ TABLES: dict[str, Table] = {
         {
             "kind": Column(_one_of("product_alias", "contract_status", "po_number", "billing_address", "tax_id")),
             "subject": _NEEDED,
-            "value": _NEEDED,
+            "value": Column(_up_to(STREET_MOST + CITY_MOST + POSTAL_CODE_MOST + 2)),
         },
     ),
 }
@@ -273,3 +288,20 @@ FIX_SUBJECTS = {
     "billing_address": ("crm/accounts.csv", "account_id"),
     "tax_id": ("crm/accounts.csv", "account_id"),
 }
+
+FIX_LENGTHS = {
+    "product_alias": (_LONGEST,),
+    "contract_status": (_LONGEST,),
+    "po_number": (_LONGEST,),
+    "billing_address": (STREET_MOST, CITY_MOST, POSTAL_CODE_MOST),
+    "tax_id": (TAX_ID_MOST,),
+}
+"""How long the parts of a fix's value may be; an address has three, divided by `|`."""
+
+AMOUNTS = {
+    "crm/opportunities.csv": "amount",
+    "crm/opportunity_lines.csv": "amount",
+    "clm/milestones.csv": "amount",
+    "clm/contracts.csv": "cap_amount",
+}
+"""Columns in the currency of the row's opportunity. Rates are no amounts: they may be finer than a currency."""

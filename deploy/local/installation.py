@@ -64,6 +64,7 @@ class Installation:
         demo = [client for client in CLIENTS if client.is_demo]
         return {
             "tenant": TENANT,
+            "ports": dict(self.ports.items()),
             "urls": {name: self.url(name) for name in ("system", "process", "experience", "sandbox")},
             "token_endpoint": f"{self.url('experience')}/oauth/token",
             "documentation": {name: f"{self.url(name)}/openapi.json" for name in ("system", "process", "experience")},

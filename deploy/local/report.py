@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.comparison import Comparison, compare
+from shared.canonical.money import rounded
 
 Row = Mapping[str, str]
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -91,9 +92,9 @@ class DemoReport:
     cpu_seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
-    def is_as_expected(self) -> bool:
-        """Whether no phase differs from what the firm expects."""
-        return all(phase.comparison is None or phase.comparison.is_equal for phase in self.phases)
+    def is_as_expected(self) -> bool | None:
+        """Whether no phase differs from what the firm expects; None where it expects nothing."""
+        return as_expected(self.phases)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -128,6 +129,18 @@ class DemoReport:
         console.print(f"Tables: {self.folder}\nReport: {file}", highlight=False)
 
 
+def as_expected(phases: Sequence[PhaseReport]) -> bool | None:
+    """Whether no phase differs from what was expected of it; None where nothing was."""
+    compared = [phase.comparison for phase in phases if phase.comparison is not None]
+    return all(comparison.is_equal for comparison in compared) if compared else None
+
+
+def written(amount: Decimal, currency: str) -> str:
+    """The amount with the currency's digits, `100.10` or `100`; with all it has, where it is finer than that."""
+    shown = rounded(amount, currency)
+    return format(shown if shown == amount else amount, "f")
+
+
 def totals(invoices: Sequence[Row]) -> list[dict[str, str]]:
     """Sums per currency of an invoice table."""
     sums: dict[str, dict[str, Decimal]] = {}
@@ -137,7 +150,11 @@ def totals(invoices: Sequence[Row]) -> list[dict[str, str]]:
         for column in _SUMMED:
             of_currency[column] += Decimal(row[column])
     return [
-        {"currency": currency, **{column: format(value, "f") for column, value in values.items()}}
+        {
+            "currency": currency,
+            "invoices": str(values["invoices"]),
+            **{column: written(values[column], currency) for column in _SUMMED},
+        }
         for currency, values in sorted(sums.items())
     ]
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.local.places import Places, write_private
 
-_FILE = "secrets.json"
+SECRETS_FILE = "secrets.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Secrets:
 
 def installed_secrets(places: Places, client_ids: tuple[str, ...]) -> Secrets:
     """The installation's secrets; what is missing (first start, or a client that is new) is generated and kept."""
-    file = places.keys / _FILE
+    file = places.keys / SECRETS_FILE
     kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else _generated()
     clients: dict[str, str] = kept.get("clients", {})
     for client in client_ids:

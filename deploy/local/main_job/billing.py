@@ -35,7 +35,8 @@ async def bill(desk: Desk, vendors: Vendors, display: Display) -> None:
     patience = Patience("billing run", 90)
     while True:
         run = await desk.billing_run(run_id)
-        display.show("work collected", int(run["collected"]), max(1, int(run["collected"])), str(run["state"]))
+        collected, state = int(run["collected"]), str(run["state"])
+        display.show("work collected", collected, collected + 1 if state == _AT_WORK else collected, state)
         if run["state"] != _AT_WORK:
             break
         await patience.pause((run["state"], run["collected"], run["invoices"]), f"run {run_id} is {run['state']}")

@@ -1,8 +1,9 @@
-"""`throughline demo`: the house up, the main job, the report, the house down."""
+"""`throughline demo` and `throughline load`: the main job, reported, in a house of its own or in the one that is up."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import time
 from collections.abc import Generator
@@ -15,15 +16,18 @@ from rich.console import Console
 from deploy.local import postgres
 from deploy.local.failures import JobFailed
 from deploy.local.firm import Firm
+from deploy.local.installation import Installation
 from deploy.local.main_job.effort import EffortWatch
-from deploy.local.main_job.job import AFTER_FIXES, FIRST_RUN, MainJob
-from deploy.local.main_job.progress import Display, display_for
+from deploy.local.main_job.job import AFTER_FIXES, FIRST_RUN, AlreadyLoaded, MainJob
+from deploy.local.main_job.progress import Display, Silent, display_for
 from deploy.local.main_job.vendors import VENDOR_TROUBLE
 from deploy.local.places import Places
 from deploy.local.ports import Ports
 from deploy.local.processes import Processes, StartFailed
 from deploy.local.report import DemoReport
 from deploy.local.supervisor import ALL, House
+
+_ELSEWHERE = "For an empty house: `throughline down`, then `throughline up --state <new folder>` and load there"
 
 
 def run_demo(firm: Firm, places: Places, ports: Ports, console: Console, *, as_json: bool) -> DemoReport:
@@ -36,15 +40,70 @@ def run_demo(firm: Firm, places: Places, ports: Ports, console: Console, *, as_j
     display = display_for(console, is_quiet=as_json)
     with house, _logs_named(places):
         report.seconds["start"] = time.monotonic() - began
-        with display, EffortWatch(house.processes, ALL) as watch:
-            asyncio.run(_phases(firm, house, display, report))
-        report.peak_total_mib, report.peak_mib = watch.peak_total_mib, watch.peak_mib
-        report.cpu_seconds = watch.cpu_seconds
+        _work(firm, house.installation, house.processes, display, report)
     report.seconds["everything"] = time.monotonic() - began
+    _tell(report, places, console, as_json=as_json)
+    return report
+
+
+def run_load(firm: Firm, places: Places, console: Console, *, as_json: bool) -> DemoReport:
+    """Run the main job in the house that `throughline up` started, and leave it running. Raises JobFailed."""
+    began = time.monotonic()
+    processes = Processes(places.pids, places.logs, die_with_us=False)
+    _refuse_stopped(places, processes)
+    installation = Installation.of(places, _ports_of(places))
+    report = DemoReport(str(firm.folder), installation.run_document()["urls"], places.report_dir)
+    with _logs_named(places):
+        asyncio.run(_refuse_loaded(firm, installation))
+        shutil.rmtree(places.report_dir, ignore_errors=True)
+        _work(firm, installation, processes, display_for(console, is_quiet=as_json), report)
+    report.seconds["everything"] = time.monotonic() - began
+    _tell(report, places, console, as_json=as_json)
+    return report
+
+
+def _refuse_stopped(places: Places, processes: Processes) -> None:
+    stopped = [name for name in ALL if not processes.find(name)] if places.pids.exists() else list(ALL)
+    if len(stopped) == len(ALL):
+        raise JobFailed(f"nothing is running in {places.root}; `throughline up` starts everything")
+    if stopped:
+        raise JobFailed(
+            f"not running: {', '.join(stopped)}; `throughline down`, then `throughline up` starts it afresh"
+        )
+
+
+def _ports_of(places: Places) -> Ports:
+    """The ports that the running house wrote down. Raises JobFailed."""
+    try:
+        return Ports(**json.loads(places.run_file.read_text(encoding="utf-8"))["ports"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JobFailed(f"{places.run_file} does not tell the ports; `throughline up` writes it") from error
+
+
+async def _refuse_loaded(firm: Firm, installation: Installation) -> None:
+    job = MainJob(firm, installation, Silent())
+    try:
+        await job.refuse_loaded()
+    except AlreadyLoaded as loaded:
+        raise AlreadyLoaded(f"{loaded}. {_ELSEWHERE}") from loaded
+    except httpx.HTTPError as error:
+        raise JobFailed(f"{type(error).__name__}: {error}") from error
+    finally:
+        await job.aclose()
+
+
+def _work(firm: Firm, installation: Installation, processes: Processes, display: Display, report: DemoReport) -> None:
+    """The main job, watched."""
+    with display, EffortWatch(processes, ALL) as watch:
+        asyncio.run(_phases(firm, installation, display, report))
+    report.peak_total_mib, report.peak_mib = watch.peak_total_mib, watch.peak_mib
+    report.cpu_seconds = watch.cpu_seconds
+
+
+def _tell(report: DemoReport, places: Places, console: Console, *, as_json: bool) -> None:
     report.write(places.report_file)
     if not as_json:
         report.show(console, places.report_file)
-    return report
 
 
 @contextmanager
@@ -67,8 +126,8 @@ def forget_former_runs(places: Places) -> None:
     places.report_file.unlink(missing_ok=True)
 
 
-async def _phases(firm: Firm, house: House, display: Display, report: DemoReport) -> None:
-    job = MainJob(firm, house.installation, display)
+async def _phases(firm: Firm, installation: Installation, display: Display, report: DemoReport) -> None:
+    job = MainJob(firm, installation, display)
     try:
         for name, phase in ((FIRST_RUN, job.first_run), (AFTER_FIXES, job.after_fixes)):
             began = time.monotonic()

@@ -43,6 +43,10 @@ class Desk:
         """The board of the delivery office: every deal and where it stands."""
         return await self.paul.all("/pmo/v1/board", limit=_PAGE)
 
+    async def knows_deals(self) -> bool:
+        """Whether the delivery office's board shows any deal."""
+        return bool((await self.paul.get("/pmo/v1/board", limit=1))["items"])
+
     async def parked(self) -> Sequence[Item]:
         """Open exception items."""
         return await self.paul.all("/pmo/v1/exceptions", status="open", limit=_PAGE)

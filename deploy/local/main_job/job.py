@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from deploy.local.failures import JobFailed
 from deploy.local.firm import Firm
 from deploy.local.installation import Installation
 from deploy.local.main_job import billing, cash, deals
@@ -19,6 +20,10 @@ from deploy.local.report import PhaseReport
 
 FIRST_RUN, AFTER_FIXES = "first_run", "after_fixes"
 _CONNECTIONS = httpx.Limits(max_connections=40, max_keepalive_connections=40)
+
+
+class AlreadyLoaded(JobFailed):
+    """The house is not empty; the message says what is in it."""
 
 
 class MainJob:
@@ -38,6 +43,13 @@ class MainJob:
     async def aclose(self) -> None:
         """Give the connections back."""
         await self._http.aclose()
+
+    async def refuse_loaded(self) -> None:
+        """Raises AlreadyLoaded where a firm is at work, or where the databases remember one."""
+        if await self._vendors.customers():
+            raise AlreadyLoaded("a firm is loaded here already; nothing was changed")
+        if await self._desk.knows_deals():
+            raise AlreadyLoaded("the sandbox is empty, but the databases remember a firm that was loaded before")
 
     async def first_run(self) -> PhaseReport:
         """Load the firm, win its deals, bill its work, collect its cash."""

@@ -50,30 +50,44 @@ class Lines:
         self._console = console
         self._told: dict[str, float] = {}
         self._finished: set[str] = set()
+        self._what = ""
+        self._latest = ""
+        self._printed = ""
 
     def begin(self, heading: str) -> None:
         """A heading line."""
+        self._catch_up()
         self._told.clear()
         self._finished.clear()
+        self._what = ""
         self._console.print(f"== {heading}", highlight=False, markup=False)
 
     def show(self, what: str, done: int, total: int, note: str = "") -> None:
-        """A line when something ends, begins, or has lasted for a while."""
+        """A line when something begins, is first full, or has moved a while later; the last word always."""
+        if what != self._what:
+            self._catch_up()
+            self._what = what
+        self._latest = f"{what}: {done}/{total}{f' ({note})' if note else ''}"
         now = time.monotonic()
-        is_end = done >= total
-        if (is_end and what in self._finished) or (not is_end and now - self._told.get(what, 0) < _LINE_EVERY):
-            return
-        self._told[what] = now
-        if is_end:
+        is_first_end = done >= total and what not in self._finished
+        if is_first_end:
             self._finished.add(what)
-        text = f"{what}: {done}/{total}{f' ({note})' if note else ''}"
-        self._console.print(text, highlight=False, markup=False)
+        if is_first_end or now - self._told.get(what, 0) >= _LINE_EVERY:
+            self._told[what] = now
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Print what was shown last, unless it is the line above."""
+        if self._latest and self._latest != self._printed:
+            self._printed = self._latest
+            self._console.print(self._latest, highlight=False, markup=False)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to tidy."""
+        """The last word is not withheld."""
+        self._catch_up()
 
 
 class Bars:

@@ -10,7 +10,7 @@ from deploy.local.firm import Firm
 from deploy.local.main_job.deals import Standing
 from deploy.local.main_job.desk import Desk, Item
 from deploy.local.main_job.vendors import Seen, Vendors
-from deploy.local.report import Row, totals
+from deploy.local.report import Row, totals, written
 
 _STATES = {"drafted": "billed"}
 """Ledger states that people know under another name."""
@@ -84,10 +84,10 @@ def _invoices(seen: Seen, deal_of: Mapping[str, str]) -> list[Row]:
                 "month": invoice.period,
                 "legal_entity": invoice.legal_entity,
                 "currency": invoice.currency,
-                "net": format(invoice.net, "f"),
-                "tax": format(invoice.tax, "f"),
-                "gross": format(invoice.gross, "f"),
-                "paid": format(invoice.paid, "f"),
+                "net": written(invoice.net, invoice.currency),
+                "tax": written(invoice.tax, invoice.currency),
+                "gross": written(invoice.gross, invoice.currency),
+                "paid": written(invoice.paid, invoice.currency),
                 "time_entries": str(mark.time_entries),
                 "milestones": str(mark.milestones),
             }

@@ -63,6 +63,10 @@ class Vendors:
         """Empty the three vendors."""
         await asyncio.gather(*(self._control("POST", vendor, "reset") for vendor in VENDORS))
 
+    async def customers(self) -> int:
+        """How many accounts the CRM holds; none before a firm is loaded."""
+        return (await self._control("GET", "salesforce", "counts")).get("Account", 0)
+
     async def load_reference_data(self, firm: Firm) -> None:
         """ERP and PSA: what must stand before the first deal is won."""
         await self.netsuite.load(

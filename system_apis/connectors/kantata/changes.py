@@ -95,6 +95,6 @@ async def list_hints(wire: KantataWire, since: datetime | None) -> Sequence[Chan
                 f"{name}:{one.id}:{instant(one.updated_at)}",
                 one.updated_at.astimezone(UTC),
             )
-            for one in found.all(payloads.Changed)
+            for one in found.all(Changed)
         ]
     return sorted(hints, key=lambda hint: (hint.occurred_at or datetime.min.replace(tzinfo=UTC), hint.key))

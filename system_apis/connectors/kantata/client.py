@@ -93,8 +93,8 @@ class Position:
     """Where a feed is read on.
 
     `asked` is the caller's instant, `since` where the present window of the list begins, `skip` rows of it are read and
-    the last of them was `anchor` (changed at `reached`). Approvals up to `low` are told. The pass `began` then. What its
-    pages told so far is known by the name `told`.
+    the last of them was `anchor` (changed at `reached`). Approvals up to `low` are told. The pass `began` then.
+    What its pages told so far is known by the name `told`.
     """
 
     began: datetime
@@ -122,8 +122,7 @@ class Position:
         except (KeyError, TypeError, ValueError) as error:
             finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
             raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
-        is_ours = type(position.skip) is int and position.skip >= 0 and isinstance(position.told, str | None)
-        if not is_ours:
+        if type(position.skip) is not int or position.skip < 0 or not isinstance(state.get("told"), str | None):
             finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
             raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding])
         return position

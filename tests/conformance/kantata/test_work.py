@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,16 +13,31 @@ import pytest
 from deploy.sandbox.kit.faults import FaultKind
 from shared.canonical.time import TimeEntry
 from shared.errors.taxonomy import InvalidRequest, ScopeMissing, VendorDrift
+from shared.outbound import pack_cursor
+from system_apis.connectors.kantata.changes import Told
+from system_apis.connectors.kantata.client import Fed, Found, Position
 from system_apis.connectors.kantata.connector import open_connector
 from tests.conformance.kantata.account import binding, plan
 from tests.conformance.kantata.conftest import Kantata
 from tests.conformance.kantata.test_conformance import read_whole
+
+_STRANGE_NAME = pack_cursor({**dict.fromkeys(("asked", "since", "low", "reached")), "began": "2026-01-01", "told": []})
 
 
 async def _entries(kantata: Kantata, since: datetime | None = None) -> list[TimeEntry]:
     page = await kantata.connector.list_time_entries(modified_since=since, cursor=None, limit=1000)
     assert page.next_cursor is None
     return list(page.items)
+
+
+async def _walk(kantata: Kantata, since: datetime | None = None) -> AsyncIterator[list[TimeEntry]]:
+    cursor: str | None = None
+    while True:
+        page = await kantata.connector.list_time_entries(modified_since=since, cursor=cursor, limit=100)
+        yield list(page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 async def _next_second() -> datetime:
@@ -108,6 +124,113 @@ async def test_approvals_given_before_the_first_read_are_told_once(kantata: Kant
     assert {entry.source.ref for entry in told if entry.is_approved} == set(booked[:200])
 
 
+@pytest.mark.parametrize("is_touching", [True, False])
+@pytest.mark.parametrize("is_since", [True, False])
+async def test_a_read_right_after_bulk_approvals_tells_each_entry_once(
+    kantata: Kantata, is_touching: bool, is_since: bool
+) -> None:
+    kantata.switch(approval_touches_entries=is_touching)
+    project = await kantata.connector.create_project(plan())
+    booked = await kantata.account.entries(project.source.ref, 600)
+    since = await _next_second() if is_since else None
+    for first in range(0, 400, 100):
+        await asyncio.sleep(0.4)  # the approvals lie across second boundaries
+        await kantata.account.approve(project.source.ref, booked[first : first + 100])
+        await kantata.account.entries(project.source.ref, 60)  # the list has rows in those seconds, so pages end there
+    told: list[TimeEntry] = []
+    pages = 0
+    async for page in _walk(kantata, since=since):
+        told, pages = told + page, pages + 1
+    assert {entry.source.ref for entry in told if entry.is_approved} == set(booked[:400])
+    assert pages > 1
+    assert len({entry.source.ref for entry in told}) == len(told)
+    assert is_since or len(told) == 840
+
+
+async def test_entries_approved_while_the_list_is_read_are_told_once_more_at_most(kantata: Kantata) -> None:
+    project = await kantata.connector.create_project(plan())
+    booked = await kantata.account.entries(project.source.ref, 600)
+    told: list[TimeEntry] = []
+    unapproved = [booked[first : first + 20] for first in range(0, 80, 20)]
+    async for page in _walk(kantata):
+        told += page
+        if unapproved:
+            await kantata.account.approve(project.source.ref, unapproved.pop())
+    latest = {entry.source.ref: entry.is_approved for entry in told}
+    assert set(latest) == set(booked)
+    assert {ref for ref, is_approved in latest.items() if is_approved} == set(booked[:80])
+    versions = [(entry.id, entry.source.version) for entry in told]
+    assert len(versions) == len(set(versions))
+
+
+async def test_an_answer_that_was_lost_is_told_again_whole(kantata: Kantata) -> None:
+    kantata.switch(approval_touches_entries=False)
+    project = await kantata.connector.create_project(plan())
+    booked = await kantata.account.entries(project.source.ref, 450)
+    await kantata.account.approve(project.source.ref, booked[:200])
+    told: list[str] = []
+    cursor: str | None = None
+    while True:
+        lost = await kantata.connector.list_time_entries(modified_since=None, cursor=cursor, limit=100)
+        page = await kantata.connector.list_time_entries(modified_since=None, cursor=cursor, limit=100)
+        assert {entry.source.ref for entry in lost.items} <= {entry.source.ref for entry in page.items}
+        told += [entry.source.ref for entry in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert sorted(told) == sorted(booked)
+
+
+async def test_a_cursor_is_read_on_by_another_process(kantata: Kantata) -> None:
+    project = await kantata.connector.create_project(plan())
+    booked = await kantata.account.entries(project.source.ref, 250)
+    seen: set[str] = set()
+    cursor: str | None = None
+    while True:
+        other = open_connector(binding(kantata.sandbox.base_url))
+        page = await other.list_time_entries(modified_since=None, cursor=cursor, limit=100)
+        await other.aclose()
+        seen |= {entry.source.ref for entry in page.items}
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == set(booked)
+
+
+def _tell(memory: Told, entry: TimeEntry, version: str, cursor: str | None = None) -> tuple[bool, str]:
+    """Whether a page that holds the entry in that version tells it, and the cursor to go on with."""
+    item = entry.model_copy(update={"source": entry.source.model_copy(update={"version": version})})
+    position = Position.of(cursor) if cursor else Position(datetime.now(UTC))
+    page = memory.page([item], Fed(Found("kantata"), {}, position, position))
+    assert page.next_cursor is not None
+    return bool(page.items), page.next_cursor
+
+
+async def test_an_entry_that_went_back_to_an_earlier_version_is_told_again(kantata: Kantata) -> None:
+    project = await kantata.connector.create_project(plan())
+    await kantata.account.entries(project.source.ref)
+    (entry,) = await _entries(kantata)
+    memory, cursor, told = Told(), None, list[bool]()
+    for version in ("open", "open", "approved", "open", "open"):
+        is_told, cursor = _tell(memory, entry, version, cursor)
+        told.append(is_told)
+    assert told == [True, False, True, True, False]
+
+
+async def test_an_entry_told_on_a_page_that_was_forgotten_is_told_again(kantata: Kantata) -> None:
+    project = await kantata.connector.create_project(plan())
+    await kantata.account.entries(project.source.ref)
+    (entry,) = await _entries(kantata)
+    memory = Told(remembered=2)
+    _, cursor = _tell(memory, entry, "open")
+    is_told, _ = _tell(memory, entry, "open", cursor)
+    assert not is_told
+    for _ in range(2):
+        _tell(memory, entry, "open")
+    is_told, _ = _tell(memory, entry, "open", cursor)
+    assert is_told
+
+
 async def test_an_approval_given_while_the_list_is_read_is_not_lost(kantata: Kantata) -> None:
     kantata.switch(approval_touches_entries=False)
     project = await kantata.connector.create_project(plan())
@@ -152,7 +275,7 @@ async def test_entries_come_oldest_change_first_and_only_since_the_instant(kanta
     assert moments == sorted(moments, key=str)
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "e30", "eyJza2lwIjotMX0"])
+@pytest.mark.parametrize("cursor", ["nonsense", "e30", "eyJza2lwIjotMX0", _STRANGE_NAME])
 async def test_a_cursor_that_is_not_ours_is_refused(kantata: Kantata, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await kantata.connector.list_time_entries(modified_since=None, cursor=cursor, limit=10)

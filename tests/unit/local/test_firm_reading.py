@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,93 @@ def test_no_more_than_fifty_problems_are_listed(folder: Path) -> None:
     for number in range(60):
         append(folder, "psa/time_entries.csv", f"X-{number},D999,WS1,1,,2025-06-01,1.00,true,true")
     assert len(problems(folder)) == 50
+
+
+@pytest.mark.parametrize(
+    ("file", "column"),
+    [
+        ("crm/opportunities.csv", "amount"),
+        ("crm/opportunity_lines.csv", "amount"),
+        ("clm/milestones.csv", "amount"),
+        ("clm/contracts.csv", "cap_amount"),
+    ],
+)
+def test_an_amount_finer_than_its_currency_is_refused(folder: Path, file: str, column: str) -> None:
+    line, row = rewritten(folder, file, {column: "100.015"})
+    currency = currency_of(folder, row["opportunity_id"])
+    knows = "no" if currency == "JPY" else "2"
+    reason = f"100.015 is finer than {currency}: it has {knows} decimal places"
+    assert problems(folder) == [f"{file}, line {line}, column {column}: {reason}"]
+
+
+def test_half_a_yen_is_refused_and_a_yen_written_with_zeros_is_not(folder: Path) -> None:
+    rewritten(folder, "crm/opportunities.csv", {"currency": "JPY", "amount": "100.50"})
+    for file, column in (("crm/opportunity_lines.csv", "amount"), ("clm/milestones.csv", "amount")):
+        path = folder / file
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        write(path, [row | {column: "100.00"} for row in rows])
+    path = folder / "clm/contracts.csv"
+    write(path, [row | {"cap_amount": ""} for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines())])
+    reason = "100.50 is finer than JPY: it has no decimal places"
+    assert problems(folder) == [f"crm/opportunities.csv, line 2, column amount: {reason}"]
+
+
+def test_a_rate_may_be_finer_than_its_currency(folder: Path) -> None:
+    rewritten(folder, "erp/rate_cards.csv", {"rate": "100.0155"})
+    read_firm(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "most"),
+    [
+        ("crm/accounts.csv", "billing_city", 40),
+        ("crm/accounts.csv", "billing_postal_code", 20),
+        ("crm/accounts.csv", "billing_street", 255),
+        ("crm/accounts.csv", "tax_id", 40),
+        ("crm/accounts.csv", "name", 255),
+        ("crm/opportunities.csv", "name", 120),
+        ("crm/opportunities.csv", "owner", 121),
+        ("crm/opportunities.csv", "region", 80),
+        ("clm/milestones.csv", "name", 80),
+        ("psa/time_entries.csv", "entry_id", 200),
+    ],
+)
+def test_a_text_longer_than_the_systems_take_is_refused(folder: Path, file: str, column: str, most: int) -> None:
+    rewritten(folder, file, {column: "x" * most})
+    read_firm(folder)
+    line, _ = rewritten(folder, file, {column: "x" * (most + 1)})
+    reason = f"{most + 1} characters, but the systems it goes to take no more than {most}"
+    assert problems(folder) == [f"{file}, line {line}, column {column}: {reason}"]
+
+
+def test_a_fix_longer_than_the_systems_take_is_refused(folder: Path) -> None:
+    account = next(csv.DictReader((folder / "crm/accounts.csv").read_text(encoding="utf-8").splitlines()))["account_id"]
+    (folder / "fixes.csv").write_text(f"kind,subject,value\nbilling_address,{account},Street|{'c' * 41}|1\n", "utf-8")
+    reason = f"'{'c' * 20}'… is longer than 40 characters"
+    assert problems(folder) == [f"fixes.csv, line 2, column value: {reason}"]
+
+
+def test_a_folder_where_a_file_is_expected_is_refused(folder: Path) -> None:
+    (folder / "fixes.csv").unlink()
+    (folder / "fixes.csv").mkdir()
+    assert problems(folder) == ["fixes.csv: cannot be read: Is a directory"]
+
+
+def rewritten(folder: Path, file: str, values: dict[str, str]) -> tuple[int, dict[str, str]]:
+    """Values put into the first row of a file; its line and what stood there."""
+    path = folder / file
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    write(path, [rows[0] | values, *rows[1:]])
+    return 2, rows[0]
+
+
+def currency_of(folder: Path, opportunity: str) -> str:
+    rows = csv.DictReader((folder / "crm/opportunities.csv").read_text(encoding="utf-8").splitlines())
+    return next(row["currency"] for row in rows if row["opportunity_id"] == opportunity)
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
