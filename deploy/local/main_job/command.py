@@ -53,8 +53,8 @@ def run_load(firm: Firm, places: Places, console: Console, *, as_json: bool) -> 
     _refuse_stopped(places, processes)
     installation = Installation.of(places, _ports_of(places))
     report = DemoReport(str(firm.folder), installation.run_document()["urls"], places.report_dir)
+    asyncio.run(_refuse_loaded(firm, installation))
     with _logs_named(places):
-        asyncio.run(_refuse_loaded(firm, installation))
         shutil.rmtree(places.report_dir, ignore_errors=True)
         _work(firm, installation, processes, display_for(console, is_quiet=as_json), report)
     report.seconds["everything"] = time.monotonic() - began
