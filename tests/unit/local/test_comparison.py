@@ -41,3 +41,9 @@ def test_the_rules_in_plain_python_give_the_expected_tables(phase: str) -> None:
     for name, rows in expected(fixed, aliases).tables().items():
         with (SAMPLE / "expected" / phase / name).open(encoding="utf-8", newline="") as file:
             assert differing(rows, list(csv.DictReader(file)), KEYS[name]) == []
+
+
+def test_an_expected_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    found = compare(tmp_path, tmp_path)
+    assert found.differences == tuple(f"{name}: the firm has no expected table of that name" for name in KEYS)
+    assert not found.is_equal
