@@ -178,6 +178,8 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
                 tenant=subject.tenant,
                 plan=actor.plan,
                 act=act if subject.act is None else {**act, "act": subject.act},
+                customers=subject.customers,
+                session=subject.session,
             ),
             client_id=actor.client_id,
             audience=audience,

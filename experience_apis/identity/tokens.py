@@ -32,6 +32,8 @@ class Claims:
     expires_at: int
     jti: str
     act: dict[str, Any] | None = None
+    customers: tuple[str, ...] | None = None
+    session: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The JWT's claims."""
@@ -47,7 +49,13 @@ class Claims:
             "tenant": self.tenant,
             "plan": self.plan,
         }
-        return body if self.act is None else {**body, "act": self.act}
+        if self.act is not None:
+            body["act"] = self.act
+        if self.customers is not None:
+            body["customers"] = list(self.customers)
+        if self.session is not None:
+            body["sid"] = self.session
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,8 @@ class Bearer:
     tenant: str
     plan: str
     act: dict[str, Any] | None = None
+    customers: tuple[str, ...] | None = None
+    session: str | None = None
 
 
 class TokenPress:
@@ -92,6 +102,8 @@ class TokenPress:
             expires_at=min(now + self.lifetime, not_after or now + self.lifetime),
             jti=uuid.uuid4().hex,
             act=bearer.act,
+            customers=bearer.customers,
+            session=bearer.session,
         )
         header = {"alg": ALGORITHM, "kid": key.kid, "typ": TYPE}
         return jwt.encode(header, claims.as_json(), key.key, algorithms=[ALGORITHM]), claims
@@ -124,4 +136,6 @@ class TokenPress:
             expires_at=said["exp"],
             jti=said["jti"],
             act=said.get("act"),
+            customers=tuple(said["customers"]) if "customers" in said else None,
+            session=said.get("sid"),
         )

@@ -36,6 +36,8 @@ class AccessClaims(BaseModel):
     scope: str = Field(default="", max_length=4000)
     plan: str = Field(default="standard", max_length=60)
     act: Actor | None = None
+    customers: list[_Name] | None = Field(default=None, max_length=1000)
+    sid: _Name | None = None
 
     def is_meant_for(self, audience: str) -> bool:
         """Whether the token was issued for that audience."""
@@ -50,6 +52,8 @@ class AccessClaims(BaseModel):
             scopes=frozenset(self.scope.split()),
             plan=self.plan,
             actor=self.act.sub if self.act else None,
+            customers=None if self.customers is None else frozenset(self.customers),
+            session=self.sid,
             token=token,
         )
 
