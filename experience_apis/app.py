@@ -5,32 +5,49 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
+from fastapi import APIRouter
+
 from experience_apis.accounts import routes as accounts
+from experience_apis.desk.pages import assets_router
+from experience_apis.developer.pages import developer_pages
 from experience_apis.finance import routes as finance
+from experience_apis.identity import client_routes
+from experience_apis.identity.assertions import Assertions
+from experience_apis.identity.client_register import ClientRegister
 from experience_apis.identity.credentials import FailureThrottle, SecretKeeper
-from experience_apis.identity.issuer import Issuer
-from experience_apis.identity.keys import KeyRing, Seal, sealing_secret
+from experience_apis.identity.issuer import Issuer, issuer_proofs
+from experience_apis.identity.keys import KeyRing, Seal, rotating, sealing_secret
+from experience_apis.identity.people.seeds import read_users_file
+from experience_apis.identity.people.sessions import SessionLimits
+from experience_apis.identity.providers import Providers, read_providers
+from experience_apis.identity.reception import Reception, ReceptionFacts
+from experience_apis.identity.revocations import Revocations
 from experience_apis.identity.roles import role_book
 from experience_apis.identity.routes import issuer_routes
 from experience_apis.identity.seeds import enrol, read_clients_file
 from experience_apis.identity.store import IdentityStore
 from experience_apis.identity.tokens import TokenPress
 from experience_apis.partner import routes as partner
+from experience_apis.partner import routes_v1 as partner_v1
 from experience_apis.pmo import routes as pmo
 from experience_apis.processes.tier import ProcessTier
 from experience_apis.processes.wire import ProcessWire
 from experience_apis.settings import ExperienceSettings
 from shared.gateway.document import DocumentRefused, GatewayDocuments, load_documents
 from shared.outbound import Outbound, RetryPolicy, TokenExchange
+from shared.outbound.guarded import AddressRules
 from shared.persistence import Database, upgrade
 from shared.persistence.idempotency_store import PostgresIdempotencyStore
+from shared.persistence.once import once
 from shared.serving.app import TierApp, build_app
 from shared.serving.health import Check
+from shared.serving.lines import LineLog
 from shared.serving.settings import stop
 
-AUDIENCES = (pmo.router, finance.router, accounts.router, partner.router)
+AUDIENCES = (pmo.router, finance.router, accounts.router, partner.router, partner_v1.router)
 _PATIENCE_SECONDS = 20.0
 
 
@@ -41,13 +58,35 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     database = Database(settings.database_url, application="throughline-experience")
     register, keeper = IdentityStore(database), SecretKeeper()
     keys = KeyRing(register, Seal(_sealing_secret(settings)))
+    own, revocations, used = settings.issuer_url.rstrip("/"), Revocations(database), once(settings.counters_url)
+    rules = AddressRules(allows_loopback=settings.allow_loopback_addresses)
+    providers = _providers(settings)
+    documents = _documents(settings)
     issuer = Issuer(
-        press=TokenPress(settings.issuer_url.rstrip("/"), lifetime=settings.access_token_seconds),
+        press=TokenPress(own, lifetime=settings.access_token_seconds),
         register=register,
         keys=keys,
         keeper=keeper,
         throttle=FailureThrottle(settings.counters_url, failures_per_minute=settings.failed_secrets_per_minute),
         book=book,
+        revocations=revocations,
+        assertions=Assertions(used, rules, audiences=(own, f"{own}/oauth/token")),
+        proofs=issuer_proofs(used),
+        providers=providers,
+    )
+    clients = ClientRegister(database, revocations, keeper, book, plans=documents.plans, rules=rules)
+    audit = LineLog("experience", "audit")
+    reception = Reception(
+        ReceptionFacts(
+            issuer=settings.issuer_url.rstrip("/"),
+            users_file=settings.users_file,
+            limits=SessionLimits(idle=settings.session_idle_seconds, absolute=settings.session_seconds),
+        ),
+        database=database,
+        book=book,
+        client=register.client,
+        withdrawals=revocations,
+        audit=audit,
     )
     wire = ProcessWire(_connection(settings))
 
@@ -56,15 +95,24 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         await asyncio.to_thread(upgrade, settings.database_url, "experience_apis")
         try:
             await keys.open()
-            await enrol(settings.clients_file, register=register, keeper=keeper, book=book)
+            await enrol(
+                settings.clients_file, register=register, keeper=keeper, book=book, withdraw=clients.left_the_file
+            )
+            await reception.open()
         except ValueError as error:
             stop([f"THROUGHLINE_EXPERIENCE_{error}"])
         app.state.process_tier = ProcessTier.over(wire)
+        app.state.visitors = reception.visitors
+        app.state.client_desk = clients
+        rotation = asyncio.create_task(rotating(keys, timedelta(days=settings.signing_key_days)))
         try:
             yield
         finally:
+            rotation.cancel()
+            await used.aclose()
             await wire.aclose()
             await database.aclose()
+            audit.flush()
 
     async def database_answers() -> Check:
         await database.ping()
@@ -73,14 +121,21 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     return build_app(
         tier="experience",
         title="Throughline Experience APIs",
-        routers=[issuer_routes(issuer), *AUDIENCES],
+        routers=[issuer_routes(issuer), client_routes.router, *reception.routers(), *AUDIENCES, assets_router(), *_developer(settings)],
         settings=settings,
-        gateway=_documents(settings),
+        gateway=documents,
         lifespan=lifespan,
         readiness=[database_answers],
         idempotency=PostgresIdempotencyStore(database),
         keys=issuer.jwks,
+        trusted=providers.trusted,
+        revocations=revocations.read,
     )
+
+
+def _developer(settings: ExperienceSettings) -> list[APIRouter]:
+    address = settings.issuer_url.rstrip("/")
+    return developer_pages(settings.gateway_dir, settings.openapi_dir, address=address)
 
 
 def _documents(settings: ExperienceSettings) -> GatewayDocuments:
@@ -88,6 +143,15 @@ def _documents(settings: ExperienceSettings) -> GatewayDocuments:
         return load_documents(settings.gateway_dir, "experience")
     except DocumentRefused as refusal:
         stop(refusal.lines)
+
+
+def _providers(settings: ExperienceSettings) -> Providers:
+    book = role_book()
+    try:
+        named = read_providers(settings.trusted_issuers_file, book, own=settings.issuer_url.rstrip("/"))
+    except ValueError as error:
+        stop([f"THROUGHLINE_EXPERIENCE_{str(error).replace('trusted_issuers_file', 'TRUSTED_ISSUERS_FILE:', 1)}"])
+    return Providers(named, book, audience=settings.audience)
 
 
 def _connection(settings: ExperienceSettings) -> Outbound:
@@ -102,6 +166,7 @@ def _connection(settings: ExperienceSettings) -> Outbound:
         base_url=settings.process_url,
         auth=exchange,
         retry=RetryPolicy(attempts=3, total=_PATIENCE_SECONDS),
+        is_inner=True,
     )
 
 
@@ -116,5 +181,8 @@ def _sealing_secret(settings: ExperienceSettings) -> str:
 def _refuse_bad_configuration(settings: ExperienceSettings) -> None:
     try:
         read_clients_file(settings.clients_file, role_book())
+        if settings.users_file is not None:
+            read_users_file(settings.users_file, role_book())
     except ValueError as error:
-        stop([f"THROUGHLINE_EXPERIENCE_{str(error).replace('clients_file', 'CLIENTS_FILE:', 1)}"])
+        key, _, told = str(error).partition(" ")
+        stop([f"THROUGHLINE_EXPERIENCE_{key.upper()}: {told}"])

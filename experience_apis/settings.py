@@ -34,4 +34,18 @@ class ExperienceSettings(TierSettings):
         default=Path(".throughline/sealing.key"), description="Made at first start, readable by its owner only."
     )
     access_token_seconds: int = Field(default=900, ge=60, le=3600, description="Lifetime of access tokens.")
+    users_file: Path | None = Field(
+        default=None, description="YAML file with the people; see experience_apis/identity/people/seeds.py."
+    )
+    session_idle_seconds: int = Field(default=1800, ge=60, le=86_400, description="A session unused for so long ends.")
+    session_seconds: int = Field(default=43_200, ge=300, le=604_800, description="Every session ends after so long.")
+    trusted_issuers_file: Path | None = Field(
+        default=None, description="YAML file with other OpenID providers; see experience_apis/identity/providers.py."
+    )
+    allow_loopback_addresses: bool = Field(
+        default=False, description="Whether addresses that clients name (jwks_uri) may be on this machine, without TLS."
+    )
+    signing_key_days: int = Field(
+        default=30, ge=0, le=365, description="A new signing key is announced after so many days; 0: only by hand."
+    )
     failed_secrets_per_minute: int = Field(default=10, ge=1, le=1000, description="Per client and address.")

@@ -25,7 +25,7 @@ from process_apis.tenants import Tenants
 from process_apis.time_to_bill import routes as time_to_bill
 from process_apis.views import routes as views
 from shared.errors.taxonomy import Misconfigured
-from shared.gateway.supplies import KeySource
+from shared.identity.trust import KeySource
 from shared.persistence import Bus, Database, DeadLetters, EventLog, Relay, upgrade
 from shared.persistence.idempotency_store import PostgresIdempotencyStore
 from shared.serving.app import TierApp, build_app

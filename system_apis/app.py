@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shared.gateway.supplies import KeySource
+from shared.identity.trust import KeySource
 from shared.persistence import Bus, Database, DeadLetters, Relay, upgrade
 from shared.serving.app import TierApp, build_app
 from shared.serving.health import Check

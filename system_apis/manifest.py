@@ -53,9 +53,9 @@ class Auth(_Facts):
 class Budget(_Facts):
     """What we may ask of the vendor: `requests` per `per_seconds`, `at_once` in flight."""
 
-    requests: int = Field(gt=0)
-    per_seconds: float = Field(gt=0)
-    at_once: int = Field(gt=0)
+    requests: int = Field(gt=0, le=1_000_000_000, description="Requests in one window.", examples=[12000])
+    per_seconds: float = Field(gt=0, le=31_536_000, description="Length of the window in seconds.", examples=[60])
+    at_once: int = Field(gt=0, le=10_000, description="Requests in flight at any moment.", examples=[5])
 
 
 class Paging(_Facts):

@@ -22,6 +22,7 @@ from deploy.local.ports import PortProblem, Ports
 from deploy.local.processes import Processes, StartFailed
 from deploy.local.readme import ROOT, connector_table, renewed
 from deploy.local.report import DemoReport
+from deploy.local.specs_command import app as specs
 from deploy.local.supervisor import ALL, House, stop_all
 
 SAMPLE_FIRM = Path(__file__).resolve().parents[1] / "sandbox" / "firm"
@@ -30,6 +31,7 @@ PortBase = Annotated[int | None, typer.Option(help="Ports are base+1 … base+5 
 StateDir = Annotated[Path | None, typer.Option(help="Where data, logs and keys are kept (default .throughline).")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(specs, name="specs")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 

@@ -25,6 +25,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.secrets_file import Secrets, installed_secrets
 
 GATEWAY_DIR = Path(__file__).resolve().parents[1] / "gateway"
+OPENAPI_DIR = Path(__file__).resolve().parents[2] / "openapi"
 RULES_DIR = Path(__file__).resolve().parent / "tenants"
 
 
@@ -89,6 +90,7 @@ class Installation:
             "COUNTERS_URL": "memory://",
             "ISSUER_URL": self.url("experience"),
             "GATEWAY_DIR": str(GATEWAY_DIR),
+            "OPENAPI_DIR": str(OPENAPI_DIR),
             "LOG_LEVEL": "info",
         }
         own = {

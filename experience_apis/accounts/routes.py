@@ -31,7 +31,15 @@ async def read_deal(
     caller: Asking,
     processes: Processes,
     words: AskedWording,
-    opportunity_id: Annotated[str, Path(pattern=ID_PATTERN, max_length=120, description="Our id of the opportunity.")],
+    opportunity_id: Annotated[
+        str,
+        Path(
+            pattern=ID_PATTERN,
+            max_length=120,
+            description="Our id of the opportunity.",
+            examples=["opp_uowvshkezju2kbbqurcu"],
+        ),
+    ],
 ) -> AccountDealView:
     """What is asked of the account team, what was invoiced, what happened last."""
     return screens.account_deal_view(await processes.deals.get_journey(caller, opportunity_id), words)

@@ -11,10 +11,17 @@ from shared.identity.principal import Principal
 from shared.serving.principal import current_principal
 
 _READ_ON = "`next_cursor` of the page before; leave it out to start."
-PlaceCursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$", max_length=18, description=_READ_ON)]
-IdCursor = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.:+-]+$", max_length=200, description=_READ_ON)]
-RunCursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,16}$", max_length=16, description=_READ_ON)]
-Limit = Annotated[int, Query(ge=1, le=200, description="Rows per page.", examples=[50])]
+PlaceCursor = Annotated[
+    str | None, Query(pattern=r"^[0-9]{1,18}$", max_length=18, description=_READ_ON, examples=["1042"])
+]
+IdCursor = Annotated[
+    str | None,
+    Query(pattern=r"^[A-Za-z0-9_.:+-]+$", max_length=200, description=_READ_ON, examples=["inv_fzlqoebb7e3kgqd7oyvq"]),
+]
+RunCursor = Annotated[
+    str | None, Query(pattern=r"^[0-9]{1,16}$", max_length=16, description=_READ_ON, examples=["1493708400000000"])
+]
+Limit = Annotated[int, Query(ge=1, le=200, description="Most rows of a page.", examples=[50])]
 AskedState = Annotated[
     Literal["open", "approved", "rejected", "expired", "withdrawn", "all"],
     Query(description="Only approvals in this state.", examples=["open"]),

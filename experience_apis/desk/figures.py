@@ -16,31 +16,48 @@ from shared.canonical.money import Amount
 class FigurePart(Shaped):
     """A figure for one region or legal entity."""
 
-    key: Annotated[str, Field(max_length=1000, examples=["EMEA"])]
-    value: Amount | None
-    sample: Annotated[int, Field(ge=0)]
+    key: Annotated[
+        str, Field(max_length=1000, description="The region, or the code of the legal entity.", examples=["Central"])
+    ]
+    value: Annotated[
+        Amount | None,
+        Field(
+            description="The figure for it, in the unit of the whole; null while nothing has been measured.",
+            examples=["23.5"],
+        ),
+    ]
+    sample: Annotated[int, Field(ge=0, le=1_000_000_000, description="How many cases it rests on.", examples=[17])]
 
 
 class Figure(Shaped):
     """One key figure."""
 
-    name: Annotated[Code, Field(examples=["closed_won_to_activation"])]
-    label: Label
-    unit: Annotated[Code, Field(examples=["hours"])]
-    unit_label: Label
-    value: Annotated[Amount | None, Field(description="Null while nothing has been measured.")]
-    sample: Annotated[int, Field(ge=0, description="How many cases it rests on.")]
-    target: Annotated[Amount | None, Field(description="What the firm aims at.")]
-    by_region: Annotated[tuple[FigurePart, ...], Field(max_length=1000)]
-    by_legal_entity: Annotated[tuple[FigurePart, ...], Field(max_length=1000)]
+    name: Annotated[Code, Field(description="Stable name of the figure.", examples=["closed_won_to_activation"])]
+    label: Annotated[Label, Field(examples=["Closed won to active project"])]
+    unit: Annotated[Code, Field(description="What it counts: hours, share, count.", examples=["hours"])]
+    unit_label: Annotated[Label, Field(examples=["hours"])]
+    value: Annotated[
+        Amount | None,
+        Field(description="The figure in its unit; null while nothing has been measured.", examples=["23.5"]),
+    ]
+    sample: Annotated[int, Field(ge=0, le=1_000_000_000, description="How many cases it rests on.", examples=[17])]
+    target: Annotated[
+        Amount | None, Field(description="What the firm aims at, in the same unit; null: no target.", examples=["72"])
+    ]
+    by_region: Annotated[tuple[FigurePart, ...], Field(max_length=1000, description="The same by sales region.")]
+    by_legal_entity: Annotated[
+        tuple[FigurePart, ...], Field(max_length=1000, description="The same by company of the firm.")
+    ]
 
 
 class Figures(Shaped):
     """The key figures."""
 
     items: Annotated[tuple[Figure, ...], Field(max_length=100)]
-    measured_at: datetime
-    message: Sentence
+    measured_at: Annotated[
+        datetime, Field(description="When they were measured (UTC).", examples=["2017-03-16T09:12:30Z"])
+    ]
+    message: Annotated[Sentence, Field(examples=["Figures of all deals so far."])]
 
 
 def figures(kpis: Kpis, words: Wording) -> Figures:

@@ -40,6 +40,7 @@ from experience_apis.finance.models import (
 )
 from experience_apis.processes.tier import Processes
 from experience_apis.wording.catalog import AskedWording
+from shared.serving.parameters import Cursor
 
 router = APIRouter(prefix="/finance/v1", tags=["finance"])
 InvoiceState = Literal["draft", "approved", "posted", "rejected"]
@@ -56,7 +57,13 @@ WorkState = Literal[
     "billed",
 ]
 OfContract = Annotated[
-    str | None, Query(pattern=ID_PATTERN, max_length=120, description="Only this contract (our id).")
+    str | None,
+    Query(
+        pattern=ID_PATTERN,
+        max_length=120,
+        description="Only this contract (our id).",
+        examples=["con_lbrnl2pkbpchp6ss2ffg"],
+    ),
 ]
 
 
@@ -83,7 +90,12 @@ async def read_billing_run(
     caller: Asking,
     processes: Processes,
     words: AskedWording,
-    run_id: Annotated[str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the run.")],
+    run_id: Annotated[
+        str,
+        Path(
+            pattern=ID_PATTERN, max_length=120, description="Id of the run.", examples=["bill-20170502070000-9f2c11ab"]
+        ),
+    ],
 ) -> BillingRunCard:
     """How far it is."""
     return screens.run_card(await processes.billing.get_run(caller, run_id), words)
@@ -111,7 +123,15 @@ async def read_invoice(
     caller: Asking,
     processes: Processes,
     words: AskedWording,
-    invoice_id: Annotated[str, Path(pattern=ID_PATTERN, max_length=120, description="Our id of the invoice.")],
+    invoice_id: Annotated[
+        str,
+        Path(
+            pattern=ID_PATTERN,
+            max_length=120,
+            description="Our id of the invoice.",
+            examples=["inv_fzlqoebb7e3kgqd7oyvq"],
+        ),
+    ],
 ) -> InvoiceView:
     """With its lines."""
     return screens.invoice_view(await processes.billing.get_invoice(caller, invoice_id), words)
@@ -139,7 +159,9 @@ async def read_approval(
     caller: Asking,
     processes: Processes,
     words: AskedWording,
-    approval_id: Annotated[str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the approval.")],
+    approval_id: Annotated[
+        str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the approval.", examples=["apr_4r7c2m5xk3ta"])
+    ],
 ) -> ApprovalDetail:
     """With the facts the decision is about."""
     approval = await processes.approvals.get_approval(caller, approval_id)
@@ -152,7 +174,9 @@ async def decide_approval(
     caller: Ordering,
     processes: Processes,
     words: AskedWording,
-    approval_id: Annotated[str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the approval.")],
+    approval_id: Annotated[
+        str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the approval.", examples=["apr_4r7c2m5xk3ta"])
+    ],
 ) -> ApprovalCard:
     """The process tier checks who may decide: never whoever asked, never one person twice."""
     approval = await processes.approvals.decide(caller, approval_id, order.decision, order.comment)
@@ -170,10 +194,16 @@ async def decide_approvals(
 
 @router.get("/work-in-progress", operation_id="sumFinanceWork", summary="Work in progress")
 async def sum_work(
-    caller: Asking, processes: Processes, words: AskedWording, contract_id: OfContract = None
+    caller: Asking,
+    processes: Processes,
+    words: AskedWording,
+    contract_id: OfContract = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> ShapedPage[WorkSum]:
     """Entries and hours by kind and state."""
-    return screens.work_sums(await processes.billing.sum_work(caller, contract_id=contract_id), contract_id, words)
+    page = await processes.billing.sum_work(caller, contract_id=contract_id, cursor=cursor, limit=limit)
+    return screens.work_sums(page, contract_id, words)
 
 
 @router.get("/work-in-progress/rows", operation_id="listFinanceWork", summary="Entries of work in progress")

@@ -25,7 +25,6 @@ from experience_apis.processes.models import (
     WorkStateSum,
 )
 from experience_apis.wording.catalog import Wording
-from shared.canonical.money import Money
 
 ROWS = "/finance/v1/work-in-progress/rows"
 
@@ -98,7 +97,7 @@ def invoice_view(invoice: InvoiceDetail, words: Wording) -> InvoiceView:
                 description=line.description,
                 quantity=line.quantity,
                 rate=line.rate,
-                net=Money(amount=line.net, currency=invoice.net.currency),
+                net=line.net,
                 entries=line.entries,
             )
             for line in invoice.lines

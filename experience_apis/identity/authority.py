@@ -32,7 +32,8 @@ from experience_apis.identity.tokens import Bearer, Claims, TokenPress
 
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name of RFC 8693, no secret
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
-AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+PRIVATE_KEY_JWT = "private_key_jwt"
+AUTH_METHODS = ["client_secret_basic", "client_secret_post", PRIVATE_KEY_JWT]
 # Authlib refuses plain addresses; whether ours may be plain is judged once, by the settings.
 _NOMINAL_ADDRESS = "https://issuer.invalid/oauth/token"
 
@@ -63,6 +64,7 @@ class Facts:
     auth_method: str | None
     key: SigningKey
     subject: Claims | None = None
+    key_thumbprint: str | None = None
 
 
 class _Client(ClientMixin):
@@ -123,7 +125,9 @@ class ClientCredentialsGrant(AuthlibClientCredentialsGrant):
             raise InvalidScopeError
         token, claims = self.server.press.stamp(
             facts.key,
-            bearer=Bearer(subject=record.subject, tenant=record.tenant, plan=record.plan),
+            bearer=Bearer(
+                subject=record.subject, tenant=record.tenant, plan=record.plan, key_thumbprint=facts.key_thumbprint
+            ),
             client_id=record.client_id,
             audience=_served(facts, record),
             scopes=frozenset(scope.split()),
@@ -180,6 +184,8 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
                 act=act if subject.act is None else {**act, "act": subject.act},
                 customers=subject.customers,
                 session=subject.session,
+                key_thumbprint=facts.key_thumbprint,
+                origin=subject.origin or (subject.jti, subject.client_id),
             ),
             client_id=actor.client_id,
             audience=audience,
@@ -238,6 +244,17 @@ def invalid_request(description: str) -> OAuth2Error:
     return InvalidRequestError(description)
 
 
+class InvalidProofError(OAuth2Error):
+    """RFC 9449 §5: the DPoP proof is missing or does not hold."""
+
+    error = "invalid_dpop_proof"
+
+
+def invalid_proof(description: str) -> OAuth2Error:
+    """A token request whose proof of possession is missing or does not hold."""
+    return InvalidProofError(description)
+
+
 def _checked_before(method: str) -> Any:
     def found(query_client: Any, request: _Request) -> _Client | None:
         del query_client
@@ -250,7 +267,7 @@ def _checked_before(method: str) -> Any:
 def _body(token: str, claims: Claims) -> dict[str, Any]:
     return {
         "access_token": token,
-        "token_type": "Bearer",
+        "token_type": claims.token_type,
         "expires_in": claims.expires_at - claims.issued_at,
         "scope": " ".join(sorted(claims.scopes)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,17 +14,26 @@ from urllib.parse import unquote_plus
 
 from experience_apis.identity.authority import (
     AUTH_METHODS,
+    PRIVATE_KEY_JWT,
     Authority,
     Facts,
     OAuthReply,
     invalid_client,
+    invalid_proof,
     invalid_request,
 )
+from experience_apis.identity.assertions import ASSERTION_ALGORITHMS, ASSERTION_TYPE, Assertions, InvalidAssertion
 from experience_apis.identity.credentials import FailureThrottle, SecretKeeper
 from experience_apis.identity.keys import KeyRing
+from experience_apis.identity.providers import Providers
 from experience_apis.identity.records import GrantType, OAuthClient, Register
+from experience_apis.identity.revocations import Revocations
 from experience_apis.identity.roles import RoleBook
 from experience_apis.identity.tokens import Claims, TokenPress
+from shared.gateway.policies.jwt.proofs import InvalidProof, Proofs
+from shared.identity.revocations import Withdrawn
+from shared.persistence.once import Once
+from shared.serving.revocations import RevocationPage
 from shared.telemetry.logging import get_logger
 from shared.telemetry.metrics import counter
 
@@ -33,20 +43,22 @@ _answers = counter(
 _log = get_logger("throughline.identity")
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 INTROSPECT = "tokens.introspect"
+PROOF_ALGORITHMS = ("ES256", "EdDSA", "Ed25519")
 _REPEATABLE = frozenset({"audience", "resource"})
 _SINGLE = frozenset(
     "grant_type scope client_id client_secret subject_token subject_token_type actor_token actor_token_type "
-    "requested_token_type token token_type_hint".split()
+    "requested_token_type token token_type_hint client_assertion client_assertion_type".split()
 )
 
 
 @dataclass(frozen=True, slots=True)
 class OAuthCall:
-    """A request to an OAuth endpoint: its form as sent, its Authorization header, where it comes from."""
+    """A request to an OAuth endpoint: its form as sent, its Authorization and DPoP headers, where it comes from."""
 
     form: Sequence[tuple[str, str]]
     authorization: str | None
     address: str
+    proofs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,10 @@ class Issuer:
         keeper: SecretKeeper,
         throttle: FailureThrottle,
         book: RoleBook,
+        revocations: Revocations,
+        assertions: Assertions,
+        proofs: Proofs,
+        providers: Providers,
     ) -> None:
         self._press = press
         self._register = register
@@ -81,6 +97,10 @@ class Issuer:
         self._keeper = keeper
         self._throttle = throttle
         self._book = book
+        self._revocations = revocations
+        self._assertions = assertions
+        self._proofs = proofs
+        self._providers = providers
         self._authority = Authority(press, book)
 
     async def token(self, call: OAuthCall) -> OAuthReply:
@@ -95,6 +115,10 @@ class Issuer:
         """RFC 7009: the token no longer counts; a token that never did is answered the same way."""
         return _counted("revoke", await self._revoke(call))
 
+    async def withdrawn(self, cursor: str, limit: int) -> RevocationPage:
+        """The feed of revocations after a cursor."""
+        return await self._revocations.read(cursor, limit=limit)
+
     async def jwks(self) -> dict[str, list[dict[str, Any]]]:
         """The JWK Set."""
         return await self._keys.published()
@@ -103,12 +127,13 @@ class Issuer:
         try:
             form = self._form(call)
             client, method = await self._authenticated(call, form)
+            thumbprint = await self._proven_key(call, client)
         except _Refusal as refusal:
             return refusal.reply
         wanted = [value for name, value in call.form if name in _REPEATABLE and value]
         subject = None
         if form.get("grant_type") == GrantType.TOKEN_EXCHANGE and form.get("subject_token"):
-            subject = await self._good(form["subject_token"])
+            subject = await self._subject(form["subject_token"])
         return self._authority.grant(
             Facts(
                 form=form,
@@ -117,6 +142,7 @@ class Issuer:
                 auth_method=method,
                 key=await self._keys.current(),
                 subject=subject,
+                key_thumbprint=thumbprint,
             )
         )
 
@@ -129,7 +155,7 @@ class Issuer:
             return refusal.reply
         if said is None or not _may_see(client, said):
             return OAuthReply(200, {"active": False}, NO_STORE)
-        return OAuthReply(200, {"active": True, "token_type": "Bearer", **said.as_json()}, NO_STORE)
+        return OAuthReply(200, {"active": True, "token_type": said.token_type, **said.as_json()}, NO_STORE)
 
     async def _revoke(self, call: OAuthCall) -> OAuthReply:
         try:
@@ -139,11 +165,11 @@ class Issuer:
         except _Refusal as refusal:
             return refusal.reply
         if said is not None and said.client_id == client.client_id:
-            await self._register.revoke(
+            await self._revocations.withdraw(
+                Withdrawn.TOKEN,
                 said.jti,
-                tenant=said.tenant,
-                client_id=said.client_id,
-                expires_at=datetime.fromtimestamp(said.expires_at, UTC),
+                until=datetime.fromtimestamp(said.expires_at, UTC),
+                reason="revoked by its client",
             )
         return OAuthReply(200, {}, NO_STORE)
 
@@ -162,11 +188,34 @@ class Issuer:
             "token_endpoint_auth_methods_supported": AUTH_METHODS,
             "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
             "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+            "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+            "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+            "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+            "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
         }
 
     async def _good(self, token: str) -> Claims | None:
         said = self._press.read(token, await self._keys.verifying())
-        return None if said is None or await self._register.is_revoked(said.jti) else said
+        return None if said is None or await self._revocations.covers(said.marks()) else said
+
+    async def _subject(self, token: str) -> Claims | None:
+        """Whom a subject token speaks for: one of ours, or of a provider that is trusted."""
+        if not self._providers.issued(token):
+            return await self._good(token)
+        said = await self._providers.read(token)
+        return None if said is None or await self._revocations.covers(said.marks()) else said
+
+    async def _proven_key(self, call: OAuthCall, client: OAuthClient) -> str | None:
+        """The thumbprint of the key the new token is bound to; None for a bearer token."""
+        if not call.proofs and not client.requires_dpop:
+            return None
+        if len(call.proofs) != 1:
+            raise _Refusal(self._authority.refusal(invalid_proof("This client needs exactly one DPoP header.")))
+        try:
+            address = f"{self._press.issuer}/oauth/token"
+            return await self._proofs.key_of(call.proofs[0].encode(), method="POST", address=address)
+        except InvalidProof as error:
+            raise _Refusal(self._authority.refusal(invalid_proof(error.message))) from error
 
     def _named_token(self, form: dict[str, str]) -> str:
         if not form.get("token"):
@@ -179,7 +228,33 @@ class Issuer:
             raise _Refusal(self._authority.refusal(invalid_request("A parameter is given more than once.")))
         return dict(call.form)
 
+    async def _asserted(self, call: OAuthCall, form: dict[str, str]) -> OAuthClient:
+        if call.authorization is not None or "client_secret" in form:
+            raise _Refusal(self._authority.refusal(invalid_request("Two kinds of client authentication at once.")))
+        assertion = form.get("client_assertion", "")
+        client_id = self._assertions.named_client(assertion)
+        if form.get("client_assertion_type") != ASSERTION_TYPE or not client_id:
+            raise _Refusal(self._authority.refusal(invalid_client("The client assertion cannot be used.")))
+        if form.get("client_id", client_id) != client_id:
+            raise _Refusal(self._authority.refusal(invalid_request("client_id differs from the client assertion.")))
+        wait = await self._throttle.wait(client_id, call.address)
+        if wait > 0:
+            raise _Refusal(_too_many(wait))
+        client = await self._register.client(client_id)
+        try:
+            if client is None or client.auth_method != PRIVATE_KEY_JWT:
+                raise InvalidAssertion("no such client signs assertions")
+            await self._assertions.check(assertion, client)
+        except InvalidAssertion as error:
+            await self._throttle.failed(client_id, call.address)
+            _log.warning("assertion_refused", client_id=client_id[:80], address=call.address, reason=str(error))
+            refusal = invalid_client("The client is unknown or its assertion does not hold.")
+            raise _Refusal(self._authority.refusal(refusal)) from error
+        return client
+
     async def _authenticated(self, call: OAuthCall, form: dict[str, str]) -> tuple[OAuthClient, str]:
+        if "client_assertion" in form or "client_assertion_type" in form:
+            return await self._asserted(call, form), PRIVATE_KEY_JWT
         shown = self._presented(call.authorization, form)
         client = await self._register.client(shown.client_id)
         if client is not None and self._keeper.knows(client.client_id, shown.secret, client.secret_hashes):
@@ -215,6 +290,11 @@ class Issuer:
         if form.get("client_id", shown.client_id) != shown.client_id:
             raise _Refusal(self._authority.refusal(invalid_request("client_id differs from the Authorization header.")))
         return shown
+
+
+def issuer_proofs(used: Once) -> Proofs:
+    """Proofs of possession as the token endpoint takes them; a proof whose reuse cannot be ruled out is refused."""
+    return Proofs(used, algorithms=PROOF_ALGORITHMS, seconds=60, admits_when_unknown=False, now=time.time)
 
 
 def _counted(endpoint: str, reply: OAuthReply) -> OAuthReply:

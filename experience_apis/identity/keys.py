@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -17,11 +18,15 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, OctKey
 
 from experience_apis.identity.records import Register, SealedKey
+from shared.errors.taxonomy import PlatformError
+from shared.telemetry.logging import get_logger
 
+_log = get_logger("throughline.identity")
 ALGORITHM = "ES256"
 ANNOUNCED_BEFORE = timedelta(minutes=15)
 KEPT_AFTER = timedelta(hours=2)
-REREAD_AFTER = timedelta(seconds=60)
+LOOKED_AT_EVERY = timedelta(hours=1)
+REREAD_AFTER = timedelta(seconds=5)
 
 
 def sealing_secret(configured: str | None, file: Path) -> str:
@@ -68,6 +73,24 @@ class SigningKey:
     key: ECKey
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """A key as operators see it: `announced`, `signing`, `verifying` (its tokens still count) or `retired`."""
+
+    kid: str
+    state: str
+    signs_from: datetime
+    retires_at: datetime | None
+
+
+def _standing(kept: SealedKey, signing: str, now: datetime) -> str:
+    if kept.retires_at is not None and kept.retires_at <= now:
+        return "retired"
+    if kept.kid == signing:
+        return "signing"
+    return "announced" if kept.signs_from > now else "verifying"
+
+
 class KeyRing:
     """All keys that count: every one verifies, the newest whose time has come signs."""
 
@@ -93,6 +116,40 @@ class KeyRing:
         await self._register.succeed_with(fresh, others_retire_at=fresh.signs_from + KEPT_AFTER)
         await self._read()
         return fresh.kid
+
+    async def rotate_if_older(self, age: timedelta) -> str | None:
+        """Announce a new key when the newest has signed that long. Repeat, at any replica: no second key."""
+        if not self._kept or max(kept.signs_from for kept in self._kept) > self._now() - age:
+            return None
+        fresh = self._new(self._now() + ANNOUNCED_BEFORE)
+        was_kept = await self._register.succeed_with(
+            fresh, others_retire_at=fresh.signs_from + KEPT_AFTER, unless_newer_than=self._now() - age
+        )
+        await self._read()
+        return fresh.kid if was_kept else None
+
+    async def revoke(self, kid: str, *, reason: str) -> bool:
+        """Stop trusting a key at once, because it leaked; another signs from now on. False: no such key counts.
+
+        Every token it signed ends with it; telling the tiers is the caller's part (`Revocations.withdraw`).
+        """
+        await self._read()
+        others = [kept for kept in self._kept if kept.kid != kid and kept.signs_from <= self._now()]
+        if kid in self._opened and not others:
+            fresh = self._new(self._now())
+            await self._register.succeed_with(fresh, others_retire_at=self._now() + KEPT_AFTER)
+        was_good = await self._register.retire(kid, reason=reason)
+        await self._read()
+        return was_good
+
+    async def listed(self) -> list[KeyFacts]:
+        """All keys with where they stand, newest last; those retired lately too."""
+        now = self._now()
+        signing = (await self.current()).kid
+        return [
+            KeyFacts(kept.kid, _standing(kept, signing, now), kept.signs_from, kept.retires_at)
+            for kept in await self._register.all_keys()
+        ]
 
     async def current(self) -> SigningKey:
         """The key to sign with."""
@@ -129,3 +186,16 @@ class KeyRing:
         self._kept = await self._register.keys()
         self._opened = {kept.kid: self._opened.get(kept.kid) or self._seal.opened(kept.sealed) for kept in self._kept}
         self._read_at = self._now()
+
+
+async def rotating(ring: KeyRing, age: timedelta, *, every: timedelta = LOOKED_AT_EVERY) -> None:
+    """Announce new keys as the old ones come of age, until cancelled; an age of zero leaves it to operators."""
+    while age:
+        try:
+            fresh = await ring.rotate_if_older(age)
+        except PlatformError as error:
+            _log.warning("key_not_rotated", reason=error.message)
+        else:
+            if fresh is not None:
+                _log.info("key_announced", kid=fresh)
+        await asyncio.sleep(every.total_seconds())

@@ -13,6 +13,8 @@ class GrantType(StrEnum):
     """Ways to get a token."""
 
     CLIENT_CREDENTIALS = "client_credentials"
+    AUTHORIZATION_CODE = "authorization_code"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a name of RFC 6749, no secret
     TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name of RFC 8693, no secret
 
 
@@ -35,6 +37,13 @@ class OAuthClient:
     grant_types: frozenset[str]
     acts_at: str | None = None
     secret_hashes: tuple[str, ...] = field(default=(), repr=False)
+    auth_method: str = "client_secret"
+    jwks: Mapping[str, Any] | None = field(default=None, repr=False)
+    jwks_uri: str | None = None
+    requires_dpop: bool = False
+    redirect_uris: tuple[str, ...] = ()
+    logout_uris: tuple[str, ...] = ()
+    is_first_party: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,11 @@ class Register(Protocol):
         """The enabled client of that id with the secrets that still count, if there is one."""
         ...
 
-    async def enrol(self, clients: Sequence[OAuthClient]) -> None:
-        """Make the file's clients exactly these: new ones added, changed ones replaced, missing ones disabled."""
+    async def enrol(self, clients: Sequence[OAuthClient]) -> Sequence[str]:
+        """Make the file's clients exactly these: new ones added, changed ones replaced, missing ones disabled.
+
+        Ids of those that were disabled just now. A client that an administrator disabled stays so.
+        """
         ...
 
     async def keys(self) -> Sequence[SealedKey]:
@@ -68,14 +80,20 @@ class Register(Protocol):
         """Keep the key if there is none yet: replicas that start together end with one key."""
         ...
 
-    async def succeed_with(self, key: SealedKey, *, others_retire_at: datetime) -> None:
-        """Keep a further key; those before it count until then."""
+    async def all_keys(self) -> Sequence[SealedKey]:
+        """All keys, those retired lately too, newest last."""
         ...
 
-    async def revoke(self, jti: str, *, tenant: str, client_id: str, expires_at: datetime) -> None:
-        """Remember that a token no longer counts. Repeat: no effect."""
+    async def succeed_with(
+        self, key: SealedKey, *, others_retire_at: datetime, unless_newer_than: datetime | None = None
+    ) -> bool:
+        """Keep a further key; those before it count until then.
+
+        With `unless_newer_than` only if no key signs from a later instant: replicas that rotate together end with one.
+        Whether it was kept.
+        """
         ...
 
-    async def is_revoked(self, jti: str) -> bool:
-        """Whether the token was revoked."""
+    async def retire(self, kid: str, *, reason: str) -> bool:
+        """The key no longer counts, from now on; whether it did until now. Repeat: False."""
         ...

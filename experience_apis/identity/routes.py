@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from experience_apis.identity.authority import OAuthReply
 from experience_apis.identity.issuer import Issuer, OAuthCall
+from shared.serving.revocations import FEED_PATH, RevocationPage
 
 FORM = "application/x-www-form-urlencoded"
 Word = Annotated[str, Field(max_length=200)]
@@ -20,7 +21,7 @@ class TokenAnswer(BaseModel):
     """RFC 6749 §5.1 and RFC 8693 §2.2."""
 
     access_token: Annotated[str, Field(max_length=8192, description="RFC 9068 access token (a JWT of type at+jwt).")]
-    token_type: Annotated[str, Field(pattern="^Bearer$", examples=["Bearer"])]
+    token_type: Annotated[str, Field(pattern="^(Bearer|DPoP)$", examples=["Bearer"])]
     expires_in: Annotated[int, Field(ge=0, le=86_400, description="Seconds.", examples=[900])]
     scope: Annotated[str, Field(max_length=4000, examples=["billing.read deals.read"])]
     issued_token_type: Annotated[Word | None, Field(description="Of an exchanged token only.")] = None
@@ -73,6 +74,8 @@ def _form_body(description: str, required: list[str], properties: dict[str, str]
 _CREDENTIALS = {
     "client_id": "Client id, unless the client authenticates by HTTP Basic.",
     "client_secret": "Client secret, unless the client authenticates by HTTP Basic.",
+    "client_assertion": "Signed assertion of a client with keys (RFC 7523), instead of a secret.",
+    "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer with an assertion.",
 }
 _TOKEN_FORM = _form_body(
     "Grant and client authentication.",
@@ -143,6 +146,21 @@ def issuer_routes(issuer: Issuer) -> APIRouter:
         return _answer(await issuer.revoke(await _call(request)))
 
     @router.get(
+        FEED_PATH,
+        operation_id="readRevocations",
+        summary="What no longer counts",
+        response_model=RevocationPage,
+    )
+    async def read_revocations(
+        after: Annotated[
+            str, Query(pattern=r"^[0-9]{1,19}$", max_length=19, description="`cursor` of the page before; 0 to start.")
+        ] = "0",
+        limit: Annotated[int, Query(ge=1, le=1000, description="Entries per page.", examples=[500])] = 500,
+    ) -> RevocationPage:
+        """Withdrawn tokens, clients, people, sessions and keys in order; tiers follow it every few seconds."""
+        return await issuer.withdrawn(after, limit)
+
+    @router.get(
         "/.well-known/jwks.json", operation_id="readKeys", summary="Public signing keys", response_model=JsonWebKeySet
     )
     async def read_keys() -> Response:
@@ -169,6 +187,7 @@ async def _call(request: Request) -> OAuthCall:
         form=parse_qsl(text, keep_blank_values=True, max_num_fields=50) if text.count("&") < 50 else (),  # noqa: PLR2004 - as many fields as parse_qsl is let to read
         authorization=request.headers.get("authorization"),
         address=request.client.host if request.client else "unknown",
+        proofs=request.headers.getlist("dpop"),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
 
+from experience_apis.identity.assertions import client_keys
 from experience_apis.identity.credentials import SecretKeeper
 from experience_apis.identity.records import GrantType, OAuthClient, Register
 from experience_apis.identity.roles import RoleBook, Scope
@@ -36,16 +37,27 @@ class ClientSeed(BaseModel):
     acts_at: Word | None = None
     secret: SecretStr | None = None
     secret_env: str | None = None
+    jwks: dict[str, Any] | None = Field(default=None, description="Public keys of a client that signs assertions.")
+    jwks_uri: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=500)] | None = None
+    requires_dpop: bool = False
 
     @model_validator(mode="after")
     def _has_one_secret(self) -> Self:
-        if (self.secret is None) == (self.secret_env is None):
-            message = "give either secret or secret_env"
+        given = [self.secret, self.secret_env, self.jwks, self.jwks_uri]
+        if sum(one is not None for one in given) != 1:
+            message = "give one of secret, secret_env, jwks and jwks_uri"
             raise ValueError(message)
+        if self.jwks is not None:
+            client_keys(self.jwks)
         if GrantType.TOKEN_EXCHANGE in self.grant_types and self.acts_at is None:
             message = "a client that exchanges tokens names in acts_at the audience it serves"
             raise ValueError(message)
         return self
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether the client signs assertions instead of knowing a secret."""
+        return self.jwks is not None or self.jwks_uri is not None
 
     def plain_secret(self, environment: Mapping[str, str]) -> str:
         """The secret in plain; ValueError if it is missing or too short to be one."""
@@ -100,16 +112,17 @@ async def enrol(
     keeper: SecretKeeper,
     book: RoleBook,
     environment: Mapping[str, str] | None = None,
+    withdraw: Callable[[str], Awaitable[None]] | None = None,
 ) -> Sequence[OAuthClient]:
-    """Make the register hold the file's clients; an unchanged secret keeps its stored hash. Repeat: same clients."""
+    """Make the register hold the file's clients; an unchanged secret keeps its stored hash. Repeat: same clients.
+
+    `withdraw` is told of each client that left the file: its tokens end too.
+    """
     seeds = read_clients_file(path, book)
     surroundings = os.environ if environment is None else environment
     clients: list[OAuthClient] = []
     for seed in seeds.clients:
-        secret = seed.plain_secret(surroundings)
-        known = await register.client(seed.client_id)
-        held = known.secret_hashes if known else ()
-        matching = [one for one in held if await keeper.matches(seed.client_id, secret, (one,))]
+        hashes = () if seed.has_keys else await _hashes(seed, surroundings, register, keeper)
         clients.append(
             OAuthClient(
                 client_id=seed.client_id,
@@ -121,8 +134,24 @@ async def enrol(
                 audiences=seed.audiences,
                 grant_types=frozenset(str(grant) for grant in seed.grant_types),
                 acts_at=seed.acts_at,
-                secret_hashes=tuple(matching[:1]) or (await keeper.hashed(secret),),
+                secret_hashes=hashes,
+                auth_method="private_key_jwt" if seed.has_keys else "client_secret",
+                jwks=seed.jwks,
+                jwks_uri=seed.jwks_uri,
+                requires_dpop=seed.requires_dpop,
             )
         )
-    await register.enrol(clients)
+    for ended in await register.enrol(clients):
+        if withdraw is not None:
+            await withdraw(ended)
     return clients
+
+
+async def _hashes(
+    seed: ClientSeed, surroundings: Mapping[str, str], register: Register, keeper: SecretKeeper
+) -> tuple[str, ...]:
+    secret = seed.plain_secret(surroundings)
+    known = await register.client(seed.client_id)
+    held = known.secret_hashes if known else ()
+    matching = [one for one in held if await keeper.matches(seed.client_id, secret, (one,))]
+    return tuple(matching[:1]) or (await keeper.hashed(secret),)

@@ -13,6 +13,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from experience_apis.identity.keys import ALGORITHM, SigningKey
+from shared.identity.revocations import TokenMarks
 
 TYPE = "at+jwt"
 
@@ -34,6 +35,29 @@ class Claims:
     act: dict[str, Any] | None = None
     customers: tuple[str, ...] | None = None
     session: str | None = None
+    key_thumbprint: str | None = None
+    origin: tuple[str, str] | None = None
+    kid: str = ""
+
+    @property
+    def token_type(self) -> str:
+        """How the token is presented: a bound one with a proof."""
+        return "DPoP" if self.key_thumbprint else "Bearer"
+
+    def marks(self) -> TokenMarks:
+        """By what the token can be withdrawn."""
+        jti, client = self.origin or (None, None)
+        return TokenMarks(
+            jti=self.jti,
+            client_id=self.client_id,
+            tenant=self.tenant,
+            subject=self.subject,
+            issued_at=self.issued_at,
+            kid=self.kid,
+            session=self.session,
+            origin_jti=jti,
+            origin_client=client,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The JWT's claims."""
@@ -55,12 +79,16 @@ class Claims:
             body["customers"] = list(self.customers)
         if self.session is not None:
             body["sid"] = self.session
+        if self.key_thumbprint is not None:
+            body["cnf"] = {"jkt": self.key_thumbprint}
+        if self.origin is not None:
+            body["origin"] = {"jti": self.origin[0], "client_id": self.origin[1]}
         return body
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """For whom a token is made."""
+    """For whom a token is made; `key_thumbprint` binds it, `origin` is (jti, client) of the first token of a chain."""
 
     subject: str
     tenant: str
@@ -68,6 +96,8 @@ class Bearer:
     act: dict[str, Any] | None = None
     customers: tuple[str, ...] | None = None
     session: str | None = None
+    key_thumbprint: str | None = None
+    origin: tuple[str, str] | None = None
 
 
 class TokenPress:
@@ -104,6 +134,9 @@ class TokenPress:
             act=bearer.act,
             customers=bearer.customers,
             session=bearer.session,
+            key_thumbprint=bearer.key_thumbprint,
+            origin=bearer.origin,
+            kid=key.kid,
         )
         header = {"alg": ALGORITHM, "kid": key.kid, "typ": TYPE}
         return jwt.encode(header, claims.as_json(), key.key, algorithms=[ALGORITHM]), claims
@@ -138,4 +171,7 @@ class TokenPress:
             act=said.get("act"),
             customers=tuple(said["customers"]) if "customers" in said else None,
             session=said.get("sid"),
+            key_thumbprint=said["cnf"].get("jkt") if "cnf" in said else None,
+            origin=(said["origin"]["jti"], said["origin"]["client_id"]) if "origin" in said else None,
+            kid=str(found.header.get("kid", "")),
         )

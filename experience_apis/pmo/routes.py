@@ -43,9 +43,21 @@ DealState = Literal[
     "superseded",
     "late",
 ]
-OpportunityId = Annotated[str, Path(pattern=ID_PATTERN, max_length=120, description="Our id of the opportunity.")]
-ApprovalId = Annotated[str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the approval.")]
-ItemId = Annotated[str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the exception.")]
+OpportunityId = Annotated[
+    str,
+    Path(
+        pattern=ID_PATTERN,
+        max_length=120,
+        description="Our id of the opportunity.",
+        examples=["opp_uowvshkezju2kbbqurcu"],
+    ),
+]
+ApprovalId = Annotated[
+    str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the approval.", examples=["apr_4r7c2m5xk3ta"])
+]
+ItemId = Annotated[
+    str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the exception.", examples=["exc_4r7c2m5xk3ta"])
+]
 
 
 @router.get("/board", operation_id="readPmoBoard", summary="Deals by where they stand")

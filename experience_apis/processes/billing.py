@@ -54,6 +54,9 @@ class Billing:
         params = {"state": state, "contract_id": contract_id, "cursor": cursor, "limit": limit}
         return await self._wire.page(caller, WorkItem, _ROOT + "/work", params)
 
-    async def sum_work(self, caller: Caller, *, contract_id: str | None) -> ToldPage[WorkStateSum]:
+    async def sum_work(
+        self, caller: Caller, *, contract_id: str | None, cursor: str | None, limit: int
+    ) -> ToldPage[WorkStateSum]:
         """Ledger rows summed by kind and state."""
-        return await self._wire.page(caller, WorkStateSum, _ROOT + "/work-states", {"contract_id": contract_id})
+        params = {"contract_id": contract_id, "cursor": cursor, "limit": limit}
+        return await self._wire.page(caller, WorkStateSum, _ROOT + "/work-states", params)

@@ -13,9 +13,18 @@ class Deals:
         """Uses the tier's connection."""
         self._wire = wire
 
-    async def list_deals(self, caller: Caller, *, state: str | None, cursor: str | None, limit: int) -> ToldPage[Deal]:
+    async def list_deals(
+        self,
+        caller: Caller,
+        *,
+        state: str | None,
+        cursor: str | None,
+        limit: int,
+        project_id: str | None = None,
+        region: str | None = None,
+    ) -> ToldPage[Deal]:
         """Deals with where they stand."""
-        params = {"status": state, "cursor": cursor, "limit": limit}
+        params = {"status": state, "project_id": project_id, "region": region, "cursor": cursor, "limit": limit}
         return await self._wire.page(caller, Deal, "/quote-to-project/v1/runs", params)
 
     async def get_journey(self, caller: Caller, opportunity_id: str) -> Journey:

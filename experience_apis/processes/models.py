@@ -43,6 +43,7 @@ class Deal(Told):
     opportunity_id: str
     reference: str | None = None
     name: str | None = None
+    customer_id: str | None = None
     customer_name: str | None = None
     state: str
     amount: Money | None = None
@@ -155,7 +156,7 @@ class InvoiceLine(Told):
     description: str
     quantity: Decimal
     rate: Decimal
-    net: Decimal
+    net: Money
     entries: int
 
 
@@ -194,7 +195,7 @@ class WorkItem(Told):
     state: str
     reason: str | None = None
     rate: Decimal | None = None
-    amount: Decimal | None = None
+    amount: Money | None = None
     invoice_id: str | None = None
 
 

@@ -26,15 +26,13 @@ from shared.canonical.references import Page
 from shared.errors.taxonomy import PlatformError
 from shared.identity.principal import Principal
 from shared.persistence import Database
+from shared.serving.parameters import ID_PATTERN, Limit, PlaceCursor
 from shared.serving.principal import Caller
 from shared.telemetry import get_logger
 
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$"
-ApprovalId = Annotated[str, Path(pattern=_ID, max_length=120, description="Id of the approval.")]
-Cursor = Annotated[
-    str | None, Query(pattern=r"^\d{1,18}$", max_length=18, description="`next_cursor` of the page before.")
+ApprovalId = Annotated[
+    str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the approval.", examples=["apr_4r7c2m5xk3ta"])
 ]
-Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
 _AT_ONCE = 6
 _log = get_logger(__name__)
 
@@ -87,7 +85,7 @@ def approval_router(desk: ApprovalDesk) -> APIRouter:
         caller: Caller,
         status: Annotated[ApprovalState | None, Query(description="Only approvals in this state.")] = None,
         kind: Annotated[ApprovalKind | None, Query(description="Only approvals of this kind.")] = None,
-        cursor: Cursor = None,
+        cursor: PlaceCursor = None,
         limit: Limit = 100,
     ) -> Page[Approval]:
         """Approvals in the order they were asked for."""

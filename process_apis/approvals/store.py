@@ -70,6 +70,7 @@ _LIST = text(f"""
     SELECT {_COLUMNS} FROM approvals
     WHERE tenant = :tenant AND position > :after
       AND (CAST(:state AS text) IS NULL OR state = :state) AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+      AND (CAST(:subject AS text) IS NULL OR subject_id = :subject)
     ORDER BY position LIMIT :limit
 """)
 
@@ -123,6 +124,7 @@ class Approvals:
         *,
         state: ApprovalState | None,
         kind: ApprovalKind | None,
+        subject_id: str | None,
         after: int,
         limit: int,
     ) -> tuple[list[Approval], int | None]:
@@ -133,6 +135,7 @@ class Approvals:
                 "tenant": tenant,
                 "state": state.value if state else None,
                 "kind": kind.value if kind else None,
+                "subject": subject_id,
                 "after": after,
                 "limit": limit + 1,
             },

@@ -22,6 +22,7 @@ from process_apis.durable import codec
 from process_apis.durable.retries import PATIENT, Patience
 from shared.errors.taxonomy import Defect, NotFound, PlatformError
 from shared.telemetry import bind, counter, get_logger, histogram
+from shared.telemetry.context import without_deadline
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -132,7 +133,7 @@ def workflow(
             bound: dict[str, Any] = {"workflow_id": DBOS.workflow_id, "workflow": name}
             if (correlation := getattr(request, "correlation_id", None)) is not None:
                 bound["correlation_id"] = correlation
-            with bind(**bound):
+            with bind(**bound), without_deadline():  # whoever asked for the run does not wait for its end
                 return await body(request)
 
         return cast("Workflow[Any, Result]", DBOS.workflow(name=name)(run))
@@ -265,7 +266,7 @@ async def start(body: Workflow[Any, Any], run_id: str, request: Any, *, queue: s
     if known is not None:
         return False
     act = cast("Callable[..., Coroutine[Any, Any, Any]]", body)
-    with SetWorkflowID(run_id):
+    with SetWorkflowID(run_id), without_deadline():
         if queue is None:
             await DBOS.start_workflow_async(act, request)
         else:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.canonical.fields import Region, Tenant
 from shared.canonical.references import Identifier, Name, Text
 
 
@@ -30,11 +31,16 @@ class OwnerRole(StrEnum):
 class Finding(ExceptionModel):
     """One thing that stands in the way, with where, why, who and how."""
 
-    code: str = Field(max_length=64, examples=["tax_id_missing"])
+    code: str = Field(max_length=64, description="Kind of finding; stable, for programs.", examples=["tax_id_missing"])
     field: str = Field(max_length=200, description="Path in the canonical record.", examples=["customer.tax_id"])
-    reason: Text
-    owner: OwnerRole
-    remedy: Text = Field(description="What to do about it, in one sentence.")
+    reason: Text = Field(
+        description="What is wrong, in one sentence.",
+        examples=["Rangreen is billed in the European Union and has no tax id."],
+    )
+    owner: OwnerRole = Field(description="Who is asked to act.")
+    remedy: Text = Field(
+        description="What to do about it, in one sentence.", examples=["Enter the tax id at the account in the CRM."]
+    )
 
 
 class ItemState(StrEnum):
@@ -48,70 +54,86 @@ class ItemState(StrEnum):
 class Parking(ExceptionModel):
     """A run that waits, and why. A run has at most one open item; parking again brings it up to date."""
 
-    tenant: Identifier
+    tenant: Tenant
     process: Name
     subject_id: Identifier = Field(description="The opportunity it belongs to.")
     run_id: Name
     topic: Name = "wake"
     title: Text
     findings: tuple[Finding, ...] = Field(min_length=1, max_length=2000)
-    region: Text | None = None
+    region: Region | None = None
     due_in_hours: int = Field(default=48, ge=1, le=8760)
 
 
 class Item(ExceptionModel):
     """An exception item as it stands."""
 
-    tenant: Identifier
-    id: Identifier
-    process: Name
-    subject_id: Identifier
-    run_id: Name
-    title: Text
-    findings: tuple[Finding, ...]
-    owner_role: OwnerRole
-    region: Text | None = None
+    tenant: Tenant
+    id: Identifier = Field(description="Our id of the exception.", examples=["exc_4r7c2m5xk3ta"])
+    process: Name = Field(description="Process that is held up.", examples=["quote-to-project"])
+    subject_id: Identifier = Field(
+        description="Our id of the opportunity it belongs to.", examples=["opp_uowvshkezju2kbbqurcu"]
+    )
+    run_id: Name = Field(
+        description="Run that is parked.", examples=["quote-to-project:harbour:opp_uowvshkezju2kbbqurcu:1"]
+    )
+    title: Text = Field(description="What is parked, in one line.", examples=["Rangreen - Discovery workshop Mar 2017"])
+    findings: tuple[Finding, ...] = Field(max_length=2000, description="Everything that stands in the way.")
+    owner_role: OwnerRole = Field(description="Who is asked to act first.")
+    region: Region | None = None
     state: ItemState
-    assigned_to: Name | None = None
-    opened_at: datetime
-    due_at: datetime
-    changed_at: datetime
-    closed_at: datetime | None = None
-    times_checked: int
-    is_overdue: bool
+    assigned_to: Name | None = Field(
+        default=None, description="Subject of the person who takes care of it.", examples=["fiona"]
+    )
+    opened_at: datetime = Field(description="When the run was parked (UTC).", examples=["2017-03-16T09:12:30Z"])
+    due_at: datetime = Field(description="When it should be resolved (UTC).", examples=["2017-03-18T09:12:30Z"])
+    changed_at: datetime = Field(
+        description="When it was last checked or touched (UTC).", examples=["2017-03-17T07:00:00Z"]
+    )
+    closed_at: datetime | None = Field(
+        default=None, description="When it was resolved or cancelled (UTC).", examples=["2017-03-17T10:05:00Z"]
+    )
+    times_checked: int = Field(
+        ge=0, le=1_000_000_000, description="How often the deal was validated since it was parked.", examples=[2]
+    )
+    is_overdue: bool = Field(description="Whether it is open past its day.", examples=[False])
 
 
 class Assignment(ExceptionModel):
     """Who takes care of it."""
 
-    assignee: Name
+    assignee: Name = Field(description="Subject of the person who takes care of it.", examples=["fiona"])
 
 
 class RetryBody(ExceptionModel):
     """Why it is worth another try."""
 
-    note: Text | None = None
+    note: Text | None = Field(
+        default=None,
+        description="Why it is worth another try; written to the journal.",
+        examples=["Tax id was entered."],
+    )
 
 
 class Remedy(ExceptionModel):
     """A mapping that was missing: the product sold as `subject` is the catalog's `value`."""
 
-    kind: Literal["product_alias"]
-    subject: Name = Field(examples=["GTXPro"])
-    value: Name = Field(examples=["GTX Pro"])
+    kind: Literal["product_alias"] = Field(description="What kind of mapping is supplied.", examples=["product_alias"])
+    subject: Name = Field(description="Product code as it was sold.", examples=["GTXPro"])
+    value: Name = Field(description="Product code the ERP catalog knows.", examples=["GTX Pro"])
 
 
 class RemedyTaken(ExceptionModel):
     """What a supplied remedy set in motion."""
 
-    remedy: Remedy
-    woken: int = Field(description="Parked runs that are validated afresh.")
+    remedy: Remedy = Field(description="The mapping as it was kept.")
+    woken: int = Field(ge=0, le=1_000_000, description="Parked runs that are validated afresh.", examples=[7])
 
 
 class Waiting(ExceptionModel):
     """Tells which run waits behind which item."""
 
-    tenant: Identifier
+    tenant: Tenant
     item_id: Identifier
     run_id: Name
     topic: Name

@@ -12,14 +12,12 @@ from process_apis.exceptions.models import Assignment, Item, ItemState, Remedy, 
 from process_apis.exceptions.store import Exceptions
 from shared.canonical.references import Page
 from shared.persistence import Database
+from shared.serving.parameters import ID_PATTERN, Limit, PlaceCursor
 from shared.serving.principal import Caller
 
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$"
-ItemId = Annotated[str, Path(pattern=_ID, max_length=120, description="Id of the exception.")]
-Cursor = Annotated[
-    str | None, Query(pattern=r"^\d{1,18}$", max_length=18, description="`next_cursor` of the page before.")
+ItemId = Annotated[
+    str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the exception.", examples=["exc_4r7c2m5xk3ta"])
 ]
-Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
 
 Notify = Callable[[str, str, Any], Awaitable[bool]]
 
@@ -56,9 +54,15 @@ def exception_router(desk: ExceptionDesk) -> APIRouter:
         caller: Caller,
         status: Annotated[ItemState | None, Query(description="Only exceptions in this state.")] = None,
         code: Annotated[
-            str | None, Query(pattern=r"^[a-z_]{1,64}$", max_length=64, description="Only with this finding.")
+            str | None,
+            Query(
+                pattern=r"^[a-z_]{1,64}$",
+                max_length=64,
+                description="Only with this finding.",
+                examples=["tax_id_missing"],
+            ),
         ] = None,
-        cursor: Cursor = None,
+        cursor: PlaceCursor = None,
         limit: Limit = 100,
     ) -> Page[Item]:
         """Exceptions in the order they came up."""

@@ -24,10 +24,11 @@ from shared.canonical.events import Event, PaymentReceived
 from shared.canonical.references import Page
 from shared.errors.taxonomy import NotFound
 from shared.identity.principal import Principal
+from shared.serving.paging import page_of
+from shared.serving.parameters import ID_PATTERN, Cursor, Limit
 from shared.serving.principal import current_principal
 
 router = APIRouter(prefix="/invoice-to-cash/v1", tags=["Invoice to cash"])
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$"
 Caller = Annotated[Principal, Depends(current_principal)]
 
 
@@ -46,7 +47,16 @@ async def start_run(caller: Caller) -> CollectionRun:
 
 @router.get("/runs/{run_id}", summary="Read a collection", operation_id="getCollection")
 async def get_run(
-    caller: Caller, run_id: Annotated[str, Path(pattern=_ID, max_length=120, description="Id of the run.")]
+    caller: Caller,
+    run_id: Annotated[
+        str,
+        Path(
+            pattern=ID_PATTERN,
+            max_length=120,
+            description="Id of the run.",
+            examples=["collect-20170627081500-9f2c11ab"],
+        ),
+    ],
 ) -> CollectionRun:
     """How a collection ended."""
     run = await engine.outcome(_workflow_id(caller.tenant, run_id))
@@ -64,11 +74,17 @@ async def get_run(
 @router.get("/receivables", summary="List receivables", operation_id="listReceivables")
 async def list_receivables(
     caller: Caller,
-    open_only: Annotated[bool, Query(description="Leave out what is paid.")] = False,  # noqa: FBT002  (a query flag)
+    open_only: Annotated[bool, Query(description="Leave out what is paid.", examples=[True])] = False,  # noqa: FBT002  (a query flag)
     cursor: Annotated[
-        str | None, Query(pattern=_ID, max_length=120, description="`next_cursor` of the page before.")
+        str | None,
+        Query(
+            pattern=ID_PATTERN,
+            max_length=120,
+            description="`next_cursor` of the page before; leave it out to start.",
+            examples=["inv_fzlqoebb7e3kgqd7oyvq"],
+        ),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=500, description="Rows per page.")] = 100,
+    limit: Limit = 100,
 ) -> Page[Receivable]:
     """Posted invoices and what is owed on them, by id."""
     return await PaymentStore(rooms().database).list_receivables(
@@ -77,9 +93,10 @@ async def list_receivables(
 
 
 @router.get("/unapplied-cash", summary="List unapplied cash", operation_id="listUnappliedCash")
-async def list_unapplied_cash(caller: Caller) -> Page[UnappliedCash]:
+async def list_unapplied_cash(caller: Caller, cursor: Cursor = None, limit: Limit = 100) -> Page[UnappliedCash]:
     """Money received that settles no invoice of ours, by currency."""
-    return Page(items=await PaymentStore(rooms().database).unapplied(caller.tenant))
+    found = await PaymentStore(rooms().database).unapplied(caller.tenant)
+    return page_of(found, lambda cash: cash.currency, cursor, limit)
 
 
 def register(subscriptions: Subscriptions) -> None:

@@ -13,7 +13,16 @@ from shared.canonical.billing import BillingSchedule, ErpContract
 from shared.canonical.catalog import LegalEntity, ServiceItem
 from shared.canonical.contracts import Contract
 from shared.canonical.customers import Customer
-from shared.canonical.money import Money
+from shared.canonical.fields import (
+    ContractId,
+    CustomerId,
+    DealAmount,
+    OpportunityId,
+    ProjectId,
+    Region,
+    Revision,
+    Tenant,
+)
 from shared.canonical.opportunities import Opportunity
 from shared.canonical.projects import ProjectPlan
 from shared.canonical.references import Identifier, Name, Text
@@ -42,9 +51,9 @@ class DealState(StrEnum):
 class DealRequest(DealModel):
     """One revision of a won opportunity; the run's only input."""
 
-    tenant: Identifier
-    opportunity_id: Identifier
-    revision: int
+    tenant: Tenant
+    opportunity_id: OpportunityId
+    revision: Revision
     won_at: datetime
     requested_by: Name | None = Field(default=None, description="Who asked; the deal's owner where nobody did.")
     correlation_id: str | None = None
@@ -91,7 +100,7 @@ class Check(DealModel):
 
     findings: tuple[Finding, ...] = ()
     plan: DealPlan | None = None
-    region: Text | None = None
+    region: Region | None = None
 
 
 class Asked(DealModel):
@@ -117,54 +126,88 @@ class Verdict(DealModel):
     wish: Wish | None = None
 
 
+class DealFilter(DealModel):
+    """Which deals of a list are wanted; what is left out is not asked about."""
+
+    state: DealState | None = None
+    project_id: Identifier | None = None
+    region: Text | None = None
+
+
 class DealOutcome(DealModel):
     """How the run ended."""
 
     state: DealState
-    project_id: Identifier | None = None
+    project_id: ProjectId | None = None
     message: Text | None = None
 
 
 class Deal(DealModel):
     """A deal as the process keeps it."""
 
-    tenant: Identifier
-    opportunity_id: Identifier
-    revision: int
-    run_id: Name
+    tenant: Tenant
+    opportunity_id: OpportunityId
+    revision: Revision
+    run_id: Name = Field(
+        description="Run that works on this revision.", examples=["quote-to-project:harbour:opp_uowvshkezju2kbbqurcu:1"]
+    )
     state: DealState
-    requested_by: Text
-    won_at: datetime
-    started_at: datetime
-    changed_at: datetime
-    activated_at: datetime | None = None
-    reference: Text | None = None
-    name: Text | None = None
-    customer_id: Identifier | None = None
-    customer_name: Text | None = None
-    contract_id: Identifier | None = None
-    project_id: Identifier | None = None
-    legal_entity_code: Text | None = None
-    region: Text | None = None
-    amount: Money | None = None
-    findings: tuple[Finding, ...] = ()
-    approval_kinds: tuple[ApprovalKind, ...] = ()
+    requested_by: Text = Field(description="Who asked for it; the deal's owner where nobody did.", examples=["olive"])
+    won_at: datetime = Field(description="When the deal was closed won (UTC).", examples=["2017-03-16T09:12:30Z"])
+    started_at: datetime = Field(description="When the run began (UTC).", examples=["2017-03-16T09:12:31Z"])
+    changed_at: datetime = Field(description="When the deal last moved (UTC).", examples=["2017-03-17T08:40:02Z"])
+    activated_at: datetime | None = Field(
+        default=None,
+        description="When its project stood in PSA and ERP (UTC); null until then.",
+        examples=["2017-03-17T08:40:02Z"],
+    )
+    reference: Text | None = Field(
+        default=None, description="Reference people know the deal by.", examples=["006BE80E02EF8F1"]
+    )
+    name: Text | None = Field(
+        default=None,
+        description="The deal as the account team calls it.",
+        examples=["Rangreen - Discovery workshop Mar 2017"],
+    )
+    customer_id: CustomerId | None = None
+    customer_name: Text | None = Field(
+        default=None, description="The customer as the CRM calls it.", examples=["Rangreen"]
+    )
+    contract_id: ContractId | None = None
+    project_id: ProjectId | None = None
+    legal_entity_code: Text | None = Field(
+        default=None, description="Company of the firm that signs and invoices.", examples=["HC-DE"]
+    )
+    region: Region | None = None
+    amount: DealAmount | None = None
+    findings: tuple[Finding, ...] = Field(
+        default=(), max_length=2000, description="What stands in its way; none once it is clean."
+    )
+    approval_kinds: tuple[ApprovalKind, ...] = Field(
+        default=(), max_length=10, description="Whose consent was asked for."
+    )
 
 
 class StartBody(DealModel):
     """Asks for a deal to be worked on."""
 
-    opportunity_id: Identifier
+    opportunity_id: OpportunityId
 
 
 class Started(DealModel):
     """The run that works on it."""
 
-    run_id: Name
-    was_started: bool = Field(description="False when the run was there already.")
+    run_id: Name = Field(
+        description="Run that works on this revision.", examples=["quote-to-project:harbour:opp_uowvshkezju2kbbqurcu:1"]
+    )
+    was_started: bool = Field(description="False when the run was there already.", examples=[True])
 
 
 class CancelBody(DealModel):
     """Why the deal is not to be set up."""
 
-    because: Text = ""
+    because: Text = Field(
+        default="",
+        description="Why the deal is not to be set up; written to the journal.",
+        examples=["The customer withdrew."],
+    )

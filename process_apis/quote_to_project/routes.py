@@ -8,7 +8,15 @@ from fastapi import APIRouter, Path, Query
 
 from process_apis.durable import engine
 from process_apis.quote_to_project import steps
-from process_apis.quote_to_project.models import CancelBody, Deal, DealRequest, DealState, StartBody, Started
+from process_apis.quote_to_project.models import (
+    CancelBody,
+    Deal,
+    DealFilter,
+    DealRequest,
+    DealState,
+    StartBody,
+    Started,
+)
 from process_apis.quote_to_project.store import Deals
 from process_apis.quote_to_project.workflow import quote_to_project
 from process_apis.rooms import Subscriptions, rooms
@@ -20,17 +28,31 @@ from shared.canonical.events import (
     OpportunityWon,
     ReferenceDataChanged,
 )
-from shared.canonical.references import Page
+from shared.canonical.references import Identifier, Page
 from shared.errors.taxonomy import Conflict, NotFound
+from shared.serving.parameters import Limit, PlaceCursor
 from shared.serving.principal import Caller
 
 router = APIRouter(prefix="/quote-to-project/v1", tags=["Quote to project"])
 _RUN_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,299}$"
-RunId = Annotated[str, Path(pattern=_RUN_ID, max_length=300, description="Id of the run.")]
-Cursor = Annotated[
-    str | None, Query(pattern=r"^\d{1,18}$", max_length=18, description="`next_cursor` of the page before.")
+RunId = Annotated[
+    str,
+    Path(
+        pattern=_RUN_ID,
+        max_length=300,
+        description="Id of the run.",
+        examples=["quote-to-project:harbour:opp_uowvshkezju2kbbqurcu:1"],
+    ),
 ]
-Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
+ProjectId = Annotated[
+    Identifier | None, Query(description="Only the deal this project was set up for.", examples=["prj_4r7c2m5xk3ta"])
+]
+Region = Annotated[
+    str | None,
+    Query(
+        min_length=1, max_length=100, pattern=r"^[^\x00]*$", description="Only deals of this region.", examples=["EMEA"]
+    ),
+]
 _deals = Deals()
 
 # Which findings a change of reference data may clear.
@@ -46,14 +68,15 @@ _CONSUMER = "quote-to-project"
 async def list_runs(
     caller: Caller,
     status: Annotated[DealState | None, Query(description="Only deals in this state.")] = None,
-    cursor: Cursor = None,
+    project_id: ProjectId = None,
+    region: Region = None,
+    cursor: PlaceCursor = None,
     limit: Limit = 100,
 ) -> Page[Deal]:
-    """Deals in the order they arrived."""
+    """Deals in the order they arrived; those of other customers do not exist for a caller bound to some customers."""
+    wanted = DealFilter(state=status, project_id=project_id, region=region)
     async with rooms().database.transaction() as conn:
-        items, following = await _deals.list_page(
-            conn, caller.tenant, state=status, after=int(cursor or 0), limit=limit
-        )
+        items, following = await _deals.list_page(conn, caller, wanted, after=int(cursor or 0), limit=limit)
     return Page(items=tuple(items), next_cursor=None if following is None else str(following))
 
 

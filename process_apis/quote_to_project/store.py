@@ -11,8 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_apis.approvals.models import ApprovalKind
 from process_apis.exceptions.models import Finding
-from process_apis.quote_to_project.models import Admission, Deal, DealFacts, DealPlan, DealRequest, DealState, Wish
+from process_apis.quote_to_project.models import (
+    Admission,
+    Deal,
+    DealFacts,
+    DealFilter,
+    DealPlan,
+    DealRequest,
+    DealState,
+    Wish,
+)
 from shared.canonical.money import Money
+from shared.identity.principal import Principal
 
 _COLUMNS = """tenant, opportunity_id, revision, run_id, state, requested_by, won_at, started_at, changed_at,
     activated_at, reference, name, customer_id, customer_name, contract_id, project_id, legal_entity_code, region,
@@ -82,6 +92,9 @@ _GET = text(f"SELECT {_COLUMNS} FROM deals WHERE tenant = :tenant AND run_id = :
 _LIST = text(f"""
     SELECT {_COLUMNS} FROM deals
     WHERE tenant = :tenant AND position > :after AND (CAST(:state AS text) IS NULL OR state = :state)
+      AND (CAST(:project_id AS text) IS NULL OR project_id = :project_id)
+      AND (CAST(:region AS text) IS NULL OR region = :region)
+      AND (CAST(:customers AS text[]) IS NULL OR customer_id = ANY(:customers))
     ORDER BY position LIMIT :limit
 """)
 
@@ -232,10 +245,18 @@ class Deals:
         return None if row is None else _deal(dict(row))
 
     async def list_page(
-        self, conn: AsyncConnection, tenant: str, *, state: DealState | None, after: int, limit: int
+        self, conn: AsyncConnection, caller: Principal, wanted: DealFilter, *, after: int, limit: int
     ) -> tuple[list[Deal], int | None]:
-        """A page in the order of arrival, and the position to read on after."""
-        bound = {"tenant": tenant, "state": state.value if state else None, "after": after, "limit": limit + 1}
+        """A page of the deals that exist for the caller, in the order of arrival, and the position to read on after."""
+        bound = {
+            "tenant": caller.tenant,
+            "customers": None if caller.customers is None else sorted(caller.customers),
+            "state": wanted.state.value if wanted.state else None,
+            "project_id": wanted.project_id,
+            "region": wanted.region,
+            "after": after,
+            "limit": limit + 1,
+        }
         found = [dict(row) for row in (await conn.execute(_LIST, bound)).mappings()]
         following = found[limit - 1]["position"] if len(found) > limit else None
         return [_deal(row) for row in found[:limit]], following

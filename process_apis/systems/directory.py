@@ -95,7 +95,9 @@ class SystemDirectory:
 
         def wire(kind: str) -> SystemWire:
             # A connection per kind of system: when one vendor is down, the breaker of its own connection opens only.
-            outbound = Outbound(system=f"system-{kind}", base_url=self._base_url, auth=auth, timeout=self._timeout)
+            outbound = Outbound(
+                system=f"system-{kind}", base_url=self._base_url, auth=auth, timeout=self._timeout, is_inner=True
+            )
             return SystemWire(outbound)
 
         crm, psa, erp = wire("crm"), wire("psa"), wire("erp")

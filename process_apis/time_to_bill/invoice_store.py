@@ -102,7 +102,7 @@ class InvoiceStore:
                 description=line["description"],
                 quantity=line["quantity"],
                 rate=line["rate"],
-                net=line["net"],
+                net=Money.of(line["net"], row["currency"]),
                 entries=line["entries"],
             )
             for line in lines

@@ -28,30 +28,50 @@ from process_apis.time_to_bill.workflow import bill_work
 from shared.canonical.events import Event
 from shared.canonical.references import CanonicalModel, Identifier, Page
 from shared.identity.principal import Principal
+from shared.serving.paging import page_of
+from shared.serving.parameters import ID_PATTERN, Cursor, Limit
 from shared.serving.principal import current_principal
 
 router = APIRouter(prefix="/time-to-bill/v1", tags=["Time to bill"])
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$"
 Caller = Annotated[Principal, Depends(current_principal)]
-Cursor = Annotated[
+IdCursor = Annotated[
     str | None,
-    Query(max_length=200, pattern=r"^[A-Za-z0-9_.:+-]+$", description="`next_cursor` of the page before."),
+    Query(
+        max_length=200,
+        pattern=r"^[A-Za-z0-9_.:+-]+$",
+        description="`next_cursor` of the page before; leave it out to start.",
+        examples=["inv_fzlqoebb7e3kgqd7oyvq"],
+    ),
 ]
 RunCursor = Annotated[
     str | None,
-    Query(pattern=r"^\d{1,16}$", description="`next_cursor` of the page before."),
+    Query(
+        pattern=r"^[0-9]{1,16}$",
+        max_length=16,
+        description="`next_cursor` of the page before; leave it out to start.",
+        examples=["1493708400000000"],
+    ),
 ]
-Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
-ContractFilter = Annotated[str | None, Query(pattern=_ID, max_length=120, description="Only this contract (our id).")]
+ContractFilter = Annotated[
+    str | None,
+    Query(
+        pattern=ID_PATTERN,
+        max_length=120,
+        description="Only this contract (our id).",
+        examples=["con_lbrnl2pkbpchp6ss2ffg"],
+    ),
+]
 
 
 class BillingRequest(CanonicalModel):
     """What to bill; nothing given: everything that is ready."""
 
     through: str | None = Field(
-        default=None, pattern=PERIOD, description="Bill work up to the end of this month.", examples=["2026-10"]
+        default=None, pattern=PERIOD, description="Bill work up to the end of this month.", examples=["2017-04"]
     )
-    contract_id: Identifier | None = Field(default=None, description="Only this contract.")
+    contract_id: Identifier | None = Field(
+        default=None, description="Bill only this contract.", examples=["con_lbrnl2pkbpchp6ss2ffg"]
+    )
 
 
 @router.post("/runs", summary="Start a billing run", operation_id="startBillingRun", status_code=202)
@@ -80,7 +100,13 @@ async def list_runs(caller: Caller, cursor: RunCursor = None, limit: Limit = 50)
 
 @router.get("/runs/{run_id}", summary="Read a billing run", operation_id="getBillingRun")
 async def get_run(
-    caller: Caller, run_id: Annotated[str, Path(pattern=_ID, max_length=120, description="Id of the run.")]
+    caller: Caller,
+    run_id: Annotated[
+        str,
+        Path(
+            pattern=ID_PATTERN, max_length=120, description="Id of the run.", examples=["bill-20170502070000-9f2c11ab"]
+        ),
+    ],
 ) -> BillingRun:
     """How far a run is."""
     return await WorkStore(rooms().database).get_run(caller.tenant, run_id)
@@ -91,7 +117,7 @@ async def list_invoices(
     caller: Caller,
     status: Annotated[BilledInvoiceState | None, Query(description="Only invoices in this state.")] = None,
     contract_id: ContractFilter = None,
-    cursor: Cursor = None,
+    cursor: IdCursor = None,
     limit: Limit = 100,
 ) -> Page[BilledInvoice]:
     """Drafts and posted invoices, by id."""
@@ -102,7 +128,16 @@ async def list_invoices(
 
 @router.get("/invoices/{invoice_id}", summary="Read an invoice", operation_id="getInvoice")
 async def get_invoice(
-    caller: Caller, invoice_id: Annotated[str, Path(pattern=_ID, max_length=120, description="Our id of the invoice.")]
+    caller: Caller,
+    invoice_id: Annotated[
+        str,
+        Path(
+            pattern=ID_PATTERN,
+            max_length=120,
+            description="Our id of the invoice.",
+            examples=["inv_fzlqoebb7e3kgqd7oyvq"],
+        ),
+    ],
 ) -> BilledInvoiceDetail:
     """One invoice with its lines."""
     return await InvoiceStore(rooms().database).get(caller.tenant, invoice_id)
@@ -113,7 +148,7 @@ async def list_work(
     caller: Caller,
     state: Annotated[WorkState | None, Query(description="Only rows in this state.")] = None,
     contract_id: ContractFilter = None,
-    cursor: Cursor = None,
+    cursor: IdCursor = None,
     limit: Limit = 100,
 ) -> Page[WorkItem]:
     """Every source entry once, with its state and the reason it is not billed."""
@@ -123,9 +158,12 @@ async def list_work(
 
 
 @router.get("/work-states", summary="Sum the ledger by state", operation_id="listWorkStates")
-async def list_work_states(caller: Caller, contract_id: ContractFilter = None) -> Page[WorkStateSum]:
+async def list_work_states(
+    caller: Caller, contract_id: ContractFilter = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[WorkStateSum]:
     """Rows and hours by kind and state."""
-    return Page(items=await WorkStore(rooms().database).sums(caller.tenant, contract_id))
+    sums = await WorkStore(rooms().database).sums(caller.tenant, contract_id)
+    return page_of(sums, lambda one: f"{one.kind}.{one.state}", cursor, limit)
 
 
 def register(subscriptions: Subscriptions) -> None:

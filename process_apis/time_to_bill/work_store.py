@@ -14,6 +14,7 @@ from process_apis.time_to_bill.models import BillingRun, BillingTerms, BillWork,
 from process_apis.time_to_bill.terms_store import keep_terms
 from shared.canonical.contracts import Contract
 from shared.canonical.customers import Customer
+from shared.canonical.money import Money
 from shared.canonical.projects import ProjectPlan
 from shared.canonical.references import Page
 from shared.errors.taxonomy import NotFound
@@ -153,7 +154,8 @@ class WorkStore:
         async with self._database.transaction() as connection:
             found = await connection.execute(
                 text(
-                    "SELECT e.*, l.invoice_id FROM work_entries e"
+                    "SELECT e.*, l.invoice_id, c.currency FROM work_entries e"
+                    " LEFT JOIN billing_contracts c ON c.tenant = e.tenant AND c.contract_id = e.contract_id"
                     " LEFT JOIN invoice_lines l ON l.tenant = e.tenant AND l.line_id = e.line_id"
                     " WHERE e.tenant = :tenant AND (CAST(:state AS text) IS NULL OR e.state = :state)"
                     " AND (CAST(:contract_id AS text) IS NULL OR e.contract_id = :contract_id)"
@@ -162,8 +164,7 @@ class WorkStore:
                 {"tenant": tenant, "state": state, "contract_id": contract_id, "after": after, "limit": limit + 1},
             )
             rows = [dict(row) for row in found.mappings()]
-        names = "kind reference project_id contract_id work_on hours role state reason rate amount invoice_id".split()
-        items = tuple(WorkItem(id=row["entry_id"], **{name: row[name] for name in names}) for row in rows[:limit])
+        items = tuple(map(_item, rows[:limit]))
         return Page(items=items, next_cursor=items[-1].id if len(rows) > limit else None)
 
     async def sums(self, tenant: str, contract_id: str | None) -> tuple[WorkStateSum, ...]:
@@ -178,6 +179,12 @@ class WorkStore:
                 {"tenant": tenant, "contract_id": contract_id},
             )
             return tuple(WorkStateSum(**dict(row)) for row in found.mappings())
+
+
+def _item(row: Mapping[str, Any]) -> WorkItem:
+    names = "kind reference project_id contract_id work_on hours role state reason rate invoice_id".split()
+    amount = Money.of(row["amount"], row["currency"]) if row["amount"] is not None and row["currency"] else None
+    return WorkItem(id=row["entry_id"], amount=amount, **{name: row[name] for name in names})
 
 
 def _run(row: Mapping[str, Any]) -> BillingRun:

@@ -16,6 +16,7 @@ from shared.canonical.events import EVENT_TYPES
 from shared.canonical.references import Page
 from shared.errors.taxonomy import FieldFinding, InvalidRequest
 from shared.persistence import Inbox
+from shared.serving.parameters import ID_PATTERN, Limit, PlaceCursor
 from shared.serving.principal import Caller
 
 journeys = APIRouter(prefix="/journeys/v1", tags=["Journeys"])
@@ -23,12 +24,15 @@ kpis = APIRouter(prefix="/kpis/v1", tags=["Key figures"])
 events = APIRouter(prefix="/events/v1", tags=["Event log"])
 routers = (journeys, kpis, events)
 
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$"
-OpportunityId = Annotated[str, Path(pattern=_ID, max_length=120, description="Our id of the opportunity.")]
-Cursor = Annotated[
-    str | None, Query(pattern=r"^\d{1,18}$", max_length=18, description="`next_cursor` of the page before.")
+OpportunityId = Annotated[
+    str,
+    Path(
+        pattern=ID_PATTERN,
+        max_length=120,
+        description="Our id of the opportunity.",
+        examples=["opp_uowvshkezju2kbbqurcu"],
+    ),
 ]
-Limit = Annotated[int, Query(ge=1, le=500, description="Rows per page.")]
 _CONSUMERS = ("quote-to-project", "time-to-bill", "invoice-to-cash")
 
 
@@ -91,10 +95,24 @@ def _kpi(name: str, title: str, unit: Unit, figure: Figure, target: Decimal | No
 async def list_events(
     caller: Caller,
     type: Annotated[  # noqa: A002 - the query parameter's public name
-        str | None, Query(pattern=r"^[a-z_.0-9]{1,100}$", max_length=100, description="Only events of this type.")
+        str | None,
+        Query(
+            pattern=r"^[a-z_.0-9]{1,100}$",
+            max_length=100,
+            description="Only events of this type.",
+            examples=["invoice.posted.v1"],
+        ),
     ] = None,
-    subject: Annotated[str | None, Query(pattern=_ID, max_length=120, description="Only events about this.")] = None,
-    cursor: Cursor = None,
+    subject: Annotated[
+        str | None,
+        Query(
+            pattern=ID_PATTERN,
+            max_length=120,
+            description="Only events about this record.",
+            examples=["opp_uowvshkezju2kbbqurcu"],
+        ),
+    ] = None,
+    cursor: PlaceCursor = None,
     limit: Limit = 100,
 ) -> Page[LoggedFact]:
     """The facts this tier has stated, in log order."""

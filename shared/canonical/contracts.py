@@ -7,8 +7,22 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from shared.canonical.fields import (
+    ContractReference,
+    DueOn,
+    MilestoneAmount,
+    MilestoneId,
+    MilestoneName,
+    MilestoneReference,
+    OpportunityId,
+    PaymentTermsDays,
+    PurchaseOrder,
+    RateCardCode,
+    Revision,
+    WorkstreamName,
+)
 from shared.canonical.money import Money
-from shared.canonical.references import CanonicalModel, Entity, Identifier, Name, Ref, Text
+from shared.canonical.references import CanonicalModel, Entity, Ref
 
 
 class ContractApproval(StrEnum):
@@ -22,25 +36,33 @@ class ContractApproval(StrEnum):
 class ContractMilestone(CanonicalModel):
     """A billing milestone of a fixed-fee or milestone line: the amount falls due when it is reached and approved."""
 
-    id: Identifier
-    reference: Ref = Field(description="The milestone's own reference as people know it.")
-    line_reference: Ref
-    workstream: Name
-    name: Name
-    amount: Money
-    due_on: date
+    id: MilestoneId
+    reference: MilestoneReference
+    line_reference: Ref = Field(description="Sold line it belongs to.", examples=["006BE80E02EF8F1-1"])
+    workstream: WorkstreamName
+    name: MilestoneName
+    amount: MilestoneAmount
+    due_on: DueOn
 
 
 class Contract(Entity):
     """The statement of work of one opportunity."""
 
-    reference: Ref = Field(examples=["SOW-2026-014"])
-    opportunity_id: Identifier
+    reference: ContractReference
+    opportunity_id: OpportunityId
     approval: ContractApproval
-    signed_on: date | None = None
-    payment_terms_days: int = Field(ge=0, le=365)
-    cap: Money | None = Field(default=None, description="Not-to-exceed sum for time; None: no cap.")
-    purchase_order: Text | None = None
-    rate_card_code: Text | None = None
-    revision: int = Field(ge=1, le=1_000_000)
-    milestones: tuple[ContractMilestone, ...] = ()
+    signed_on: date | None = Field(
+        default=None, description="Day the customer signed; null: not yet.", examples=["2017-03-16"]
+    )
+    payment_terms_days: PaymentTermsDays
+    cap: Money | None = Field(
+        default=None,
+        description="Not-to-exceed sum for time; null: no cap.",
+        examples=[{"amount": "20000.00", "currency": "EUR"}],
+    )
+    purchase_order: PurchaseOrder | None = None
+    rate_card_code: RateCardCode | None = None
+    revision: Revision
+    milestones: tuple[ContractMilestone, ...] = Field(
+        default=(), max_length=10_000, description="In the order they fall due; none for work billed by time."
+    )

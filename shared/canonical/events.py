@@ -9,80 +9,93 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from shared.canonical.fields import (
+    ContractId,
+    CustomerId,
+    Gross,
+    InvoiceId,
+    OpportunityId,
+    OpportunityReference,
+    Paid,
+    Period,
+    ProjectId,
+    Revision,
+)
 from shared.canonical.invoices import Payment
-from shared.canonical.money import Money
-from shared.canonical.references import CanonicalModel, Identifier, Ref
+from shared.canonical.references import CanonicalModel, Identifier
 
 
 class OpportunityWon(CanonicalModel):
     """A deal was closed won; the reader asks the system tier for the record itself."""
 
-    opportunity_id: Identifier
-    revision: int
-    reference: Ref
+    opportunity_id: OpportunityId
+    revision: Revision
+    reference: OpportunityReference
 
 
 class OpportunityChanged(CanonicalModel):
     """A deal changed in a way that is not (newly) winning it."""
 
-    opportunity_id: Identifier
-    revision: int
+    opportunity_id: OpportunityId
+    revision: Revision
 
 
 class CustomerChanged(CanonicalModel):
     """A customer's record changed."""
 
-    customer_id: Identifier
+    customer_id: CustomerId
 
 
 class ContractChanged(CanonicalModel):
     """A contract's record changed."""
 
-    contract_id: Identifier
-    opportunity_id: Identifier
+    contract_id: ContractId
+    opportunity_id: OpportunityId
 
 
 class ReferenceDataChanged(CanonicalModel):
     """Catalog data of the ERP changed."""
 
-    kind: Literal["legal_entity", "service_item", "rate_card"]
+    kind: Literal["legal_entity", "service_item", "rate_card"] = Field(
+        description="Which catalog is to be read again.", examples=["rate_card"]
+    )
 
 
 class WorkRecorded(CanonicalModel):
     """The PSA has new or changed time, expenses or milestones."""
 
-    project_id: Identifier | None = None
+    project_id: ProjectId | None = None
 
 
 class PaymentReceived(CanonicalModel):
     """The ERP booked a customer's payment."""
 
-    payment: Payment
+    payment: Payment = Field(description="The payment as the ERP holds it now.")
 
 
 class ProjectActivated(CanonicalModel):
     """A deal's project stands in PSA and ERP."""
 
-    opportunity_id: Identifier
-    project_id: Identifier
-    contract_id: Identifier
+    opportunity_id: OpportunityId
+    project_id: ProjectId
+    contract_id: ContractId
 
 
 class InvoicePosted(CanonicalModel):
     """An invoice was posted in the ERP."""
 
-    invoice_id: Identifier
-    contract_id: Identifier
-    period: str
-    gross: Money
+    invoice_id: InvoiceId
+    contract_id: ContractId
+    period: Period
+    gross: Gross
 
 
 class InvoicePaid(CanonicalModel):
     """An invoice was paid, in part or whole."""
 
-    invoice_id: Identifier
-    paid: Money
-    gross: Money
+    invoice_id: InvoiceId
+    paid: Paid
+    gross: Gross
 
 
 EVENT_TYPES: dict[str, type[CanonicalModel]] = {
@@ -103,17 +116,45 @@ _TYPE_OF = {body: name for name, body in EVENT_TYPES.items()}
 class Event(CanonicalModel):
     """CloudEvents 1.0 envelope (structured mode, JSON) with our extensions `tenant`, `correlationid`, `traceparent`."""
 
-    specversion: Literal["1.0"] = "1.0"
-    id: Identifier = Field(description="Unique per source; deterministic where the fact has a natural key.")
-    source: str = Field(max_length=200, examples=["/system/salesforce"])
-    type: str = Field(max_length=100, examples=["opportunity.won.v1"])
-    subject: Identifier = Field(description="Entity the fact is about; events of one subject keep their order.")
-    time: datetime
-    datacontenttype: Literal["application/json"] = "application/json"
-    tenant: Identifier
-    correlationid: str | None = Field(default=None, max_length=120)
-    traceparent: str | None = Field(default=None, max_length=60)
-    data: dict[str, Any]
+    specversion: Literal["1.0"] = Field(default="1.0", description="Version of CloudEvents.", examples=["1.0"])
+    id: Identifier = Field(
+        description="Unique per source; deterministic where the fact has a natural key.",
+        examples=["evt_m5xk3ta4r7c2m5xk3ta4r7c2"],
+    )
+    source: str = Field(
+        max_length=200, description="Who stated the fact: tier and system.", examples=["/system/salesforce"]
+    )
+    type: str = Field(
+        max_length=100, description="What happened, with the version of its body.", examples=["opportunity.won.v1"]
+    )
+    subject: Identifier = Field(
+        description="Entity the fact is about; events of one subject keep their order.",
+        examples=["opp_uowvshkezju2kbbqurcu"],
+    )
+    time: datetime = Field(description="When it happened (UTC).", examples=["2017-03-16T09:12:30Z"])
+    datacontenttype: Literal["application/json"] = Field(
+        default="application/json", description="Media type of `data`.", examples=["application/json"]
+    )
+    tenant: Identifier = Field(description="The firm the fact belongs to.", examples=["harbour"])
+    correlationid: str | None = Field(
+        default=None,
+        max_length=120,
+        description="Correlation id of the request or run that led to it.",
+        examples=["0b6f2f6c4f1d4c0f9e1b7a52d3c8e914"],
+    )
+    traceparent: str | None = Field(
+        default=None,
+        max_length=60,
+        description="W3C trace context of whoever stated it.",
+        examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+    )
+    data: dict[str, Any] = Field(
+        max_length=100,
+        description="The body; its schema is named by `type`.",
+        examples=[
+            {"opportunity_id": "opp_uowvshkezju2kbbqurcu", "revision": 1, "reference": "006BE80E02EF8F1"},
+        ],
+    )
 
     def body(self) -> CanonicalModel:
         """The typed body; KeyError for a type this release does not know."""

@@ -48,13 +48,20 @@ Amount = Annotated[
     Decimal,
     Field(max_digits=21, decimal_places=6, allow_inf_nan=False),
     PlainSerializer(lambda amount: format(amount, "f"), return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": _AMOUNT, "examples": ["1234.50"]}),
+    WithJsonSchema({"type": "string", "pattern": _AMOUNT, "examples": ["503.10"]}),
 ]
 Hours = Annotated[
     Decimal,
     Field(ge=0, le=24, max_digits=6, decimal_places=4, allow_inf_nan=False),
     PlainSerializer(lambda hours: format(hours, "f"), return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": r"^(1?\d|2[0-3])(\.\d{1,4})?$|^24$", "examples": ["7.5"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^((1?\d|2[0-3])(\.\d{1,4})?|24)$",
+            "description": "Hours of one day as a decimal: 7.6 is 7 hours 36 minutes.",
+            "examples": ["7.60"],
+        }
+    ),
 ]
 
 
@@ -71,7 +78,9 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 class Money(CanonicalModel):
     """An amount that knows its currency; sums across currencies are refused."""
 
-    amount: Amount
+    amount: Amount = Field(
+        description="Decimal in the currency's unit with at most the digits it knows: 12.34, never 1234 cents."
+    )
     currency: Currency
 
     @model_validator(mode="after")

@@ -22,7 +22,9 @@ Ref = Annotated[
 Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 CountryCode = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2.", examples=["DE"])
+    str,
+    StringConstraints(pattern=r"^[A-Z]{2}$"),
+    Field(description="ISO 3166-1 alpha-2 code of the country.", examples=["DE"]),
 ]
 
 PREFIXES = {
@@ -64,15 +66,17 @@ class SourceRef(CanonicalModel):
     system: Identifier = Field(description="Name of the connector.", examples=["salesforce"])
     ref: Ref
     version: Ref = Field(description="Version marker of the source; equal markers mean equal content.", examples=["3"])
-    modified_at: datetime | None = Field(default=None, description="When the source says it last changed (UTC).")
+    modified_at: datetime | None = Field(
+        default=None, description="When the source says it last changed (UTC).", examples=["2017-03-16T09:12:30Z"]
+    )
 
 
 class Entity(CanonicalModel):
     """Any canonical record: whose it is, our id, and where it comes from."""
 
-    tenant: Identifier
-    id: Identifier
-    source: SourceRef
+    tenant: Identifier = Field(description="The firm whose record it is.", examples=["harbour"])
+    id: Identifier = Field(description="Our id of the record; the same in every system.")
+    source: SourceRef = Field(description="Which system it was read from, and its id and version there.")
 
 
 Item = TypeVar("Item")
@@ -81,13 +85,20 @@ Item = TypeVar("Item")
 class Page(CanonicalModel, Generic[Item]):
     """A page of a list; `next_cursor` is absent on the last one."""
 
-    items: tuple[Item, ...]
-    next_cursor: str | None = Field(default=None, max_length=2000, description="Pass as `cursor` to read on.")
+    items: tuple[Item, ...] = Field(max_length=1000, description="Rows of this page, in the order the list promises.")
+    next_cursor: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Pass as `cursor` to read on; null on the last page.",
+        examples=["eyJhZnRlciI6MTAwfQ"],
+    )
 
 
 class Written(CanonicalModel):
     """Answer of a system to a write: where the record is now, and whether this call created it."""
 
-    id: Identifier
-    source: SourceRef
-    was_created: bool = Field(description="False when the record was there already, recognised by our reference.")
+    id: Identifier = Field(description="Our id of the record that was written.")
+    source: SourceRef = Field(description="Where the record stands in the system now.")
+    was_created: bool = Field(
+        description="False when the record was there already, recognised by our reference.", examples=[True]
+    )

@@ -2,10 +2,11 @@
 
     PlatformError
     ├── Refused        InvalidRequest 422 · NotAuthenticated 401 · NotPermitted 403 · NotFound 404 · Conflict 409
-    │                  StaleVersion 412 · KeyReusedDifferently 422 · LimitExceeded 429
+    │                  StaleVersion 412 · KeyReusedDifferently 422 · LimitExceeded 429 · TooManyAtOnce 429
     │                  RuleViolated 422 (QuoteNotWon, RateMissing, PeriodClosed)
     ├── VendorTrouble  VendorUnavailable 503 · VendorThrottled 503 · VendorRejected 502 · VendorDrift 502
-    │                  OutcomeUnknown 504
+    │                  OutcomeUnknown 504 (DeadlineExceeded)
+    ├── Overloaded     503
     ├── Misconfigured  503 (CredentialsRefused, ScopeMissing, MappingMissing)
     └── Defect         500
 
@@ -116,6 +117,13 @@ class MalformedRequest(InvalidRequest):
     sentence = "The request could not be read."
 
 
+class JsonLimitsExceeded(MalformedRequest):
+    """The body is deeper, wider or longer than any honest one, or names a member twice."""
+
+    code = "json_limits_exceeded"
+    sentence = "The JSON of the request is deeper, wider or longer than allowed."
+
+
 class NotAuthenticated(Refused):
     """No token, or one that does not count."""
 
@@ -130,6 +138,13 @@ class NotPermitted(Refused):
     status = 403
     code = "not_permitted"
     sentence = "The caller may not do this."
+
+
+class AddressNotPermitted(NotPermitted):
+    """The network the request comes from is not let in."""
+
+    code = "address_not_permitted"
+    sentence = "Requests from this network address are not let in here."
 
 
 class SameRequester(NotPermitted):
@@ -160,6 +175,14 @@ class MethodNotAllowed(Refused):
     status = 405
     code = "method_not_allowed"
     sentence = "The resource does not support this method."
+
+
+class NotAcceptable(Refused):
+    """The caller takes none of the media types this operation speaks."""
+
+    status = 406
+    code = "not_acceptable"
+    sentence = "None of the media types the caller accepts is spoken here."
 
 
 class Conflict(Refused):
@@ -222,6 +245,15 @@ class LimitExceeded(Refused):
     code = "limit_exceeded"
     reaction = Reaction.WAIT
     sentence = "Too many requests; wait and try again."
+
+
+class TooManyAtOnce(Refused):
+    """The caller has too many requests in progress; nothing was done for this one."""
+
+    status = 429
+    code = "too_many_at_once"
+    reaction = Reaction.WAIT
+    sentence = "Too many requests of this caller are in progress; wait until one has ended."
 
 
 class VersionRetired(Refused):
@@ -309,6 +341,30 @@ class OutcomeUnknown(VendorTrouble):
     reaction = Reaction.RECONCILE
     effect = Effect.UNKNOWN
     sentence = "A connected system did not say whether the change was made."
+
+
+class DeadlineExceeded(OutcomeUnknown):
+    """The time of a write ran out while it was under way."""
+
+    code = "deadline_exceeded"
+    sentence = "The time for this request ran out; whether the change was made is not known."
+
+
+class TimeRanOut(DeadlineExceeded):
+    """The time ran out, and surely nothing was changed: a read, or a write that was never begun."""
+
+    reaction = Reaction.WAIT
+    effect = Effect.NONE
+    sentence = "The time for this request ran out; nothing was changed."
+
+
+class Overloaded(PlatformError):
+    """More work stands here than can be done soon; nothing was done for this request."""
+
+    status = 503
+    code = "overloaded"
+    reaction = Reaction.WAIT
+    sentence = "There is more to do here than can be done soon; nothing was done, try again shortly."
 
 
 class Misconfigured(PlatformError):

@@ -17,6 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+Mask = Callable[[bytes], bytes]
 
 SCOPE_KEY = "throughline.kit"
 
@@ -26,7 +27,8 @@ class Kit:
     """One request on its way through the chain.
 
     Handlers read it, raise a taxonomy error to refuse, set `answer` to answer themselves, and leave marks for later
-    phases (`principal`, `window_marks`, `on_answer`).
+    phases (`principal`, `window_marks`, `on_answer`). `deadline` is the monotonic second at which the request is given
+    up; `mask` rewrites the answer's body; `releases` are called once the request has ended, however it ended.
     """
 
     scope: Scope
@@ -43,9 +45,13 @@ class Kit:
     on_answer: Callable[[KeptAnswer], Awaitable[None]] | None = None
     on_failure: Callable[[], Awaitable[None]] | None = None
     refused_by: str = ""
+    deadline: float | None = None
+    mask: Mask | None = None
+    releases: list[Callable[[], None]] | None = None
     started: float = field(default_factory=perf_counter)
     _headers: dict[bytes, bytes] | None = None
     _body: bytes | None = None
+    _address: str | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """A request header by its lower-case name."""
@@ -55,9 +61,15 @@ class Kit:
 
     @property
     def address(self) -> str:
-        """The network address the request came from."""
-        client = self.scope.get("client")
-        return client[0] if client else "unknown"
+        """The network address the request came from; behind declared proxies, the one they vouch for."""
+        if self._address is None:
+            client = self.scope.get("client")
+            self._address = client[0] if client else "unknown"
+        return self._address
+
+    @address.setter
+    def address(self, believed: str) -> None:
+        self._address = believed
 
     @property
     def query(self) -> bytes:

@@ -84,16 +84,7 @@ def problem_answer(error: PlatformError, *, instance: str, correlation_id: str) 
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.extra.get("allow", ())).encode()))
-    if isinstance(error, NotAuthenticated):
-        headers.append((b"www-authenticate", _challenge(error)))
     return error.status, headers, body
-
-
-def _challenge(error: NotAuthenticated) -> bytes:
-    if error.message == NotAuthenticated.sentence:
-        return b'Bearer realm="throughline"'
-    told = error.message.encode("ascii", "replace").decode().replace("\\", "").replace('"', "'")
-    return f'Bearer realm="throughline", error="invalid_token", error_description="{told}"'.encode()
 
 
 def broken(instance: str, correlation_id: str) -> tuple[int, Headers, bytes]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time
 from typing import Any, Protocol
 
+from shared.gateway.places import Places
 from shared.gateway.plans import Plan
+from shared.gateway.policies.usage.recorder import UsageRecorder
+from shared.identity.revocations import RevocationList
+from shared.identity.trust import KeySource, TrustedIssuer
 from shared.persistence.kept_answers import Claim, KeptAnswer, RequestKey
+from shared.persistence.once import Once, OnceHere
 
-KeySource = Callable[[], Awaitable[Mapping[str, Any]]]
-"""Fetches the issuer's JWK set; errors are taxonomy errors."""
 Line = Callable[[Mapping[str, Any]], None]
 """Takes one structured line of a log."""
 
@@ -58,6 +61,14 @@ class Supplies:
     plans: Mapping[str, Plan] = field(default_factory=dict[str, Plan])
     now: Callable[[], float] = time
     is_traced: bool = False
+    public_url: str = ""
+    """Where callers reach this tier; empty: as the request's Host header says."""
+    trusted: tuple[TrustedIssuer, ...] = ()
+    """Other issuers whose access tokens are taken at this door."""
+    revocations: RevocationList = field(default_factory=RevocationList)
+    used: Once = field(default_factory=OnceHere)
+    places: Places = field(default_factory=Places)
+    usage: UsageRecorder | None = None
     access_line: Line = drop_line
     audit_line: Line = drop_line
     warn_line: Line = drop_line

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.identity.principal import Principal
+from shared.identity.revocations import TokenMarks
 
 _Name = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -17,6 +18,23 @@ class Actor(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     sub: _Name
+
+
+class Confirmation(BaseModel):
+    """The key a token is bound to (RFC 7800, RFC 9449): its holder proves possession with every request."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    jkt: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = None
+
+
+class Origin(BaseModel):
+    """The token that stood at the beginning of a chain of exchanges: withdrawn with it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    jti: _Name
+    client_id: _Name
 
 
 class AccessClaims(BaseModel):
@@ -38,6 +56,8 @@ class AccessClaims(BaseModel):
     act: Actor | None = None
     customers: list[_Name] | None = Field(default=None, max_length=1000)
     sid: _Name | None = None
+    cnf: Confirmation | None = None
+    origin: Origin | None = None
 
     def is_meant_for(self, audience: str) -> bool:
         """Whether the token was issued for that audience."""
@@ -55,6 +75,20 @@ class AccessClaims(BaseModel):
             customers=None if self.customers is None else frozenset(self.customers),
             session=self.sid,
             token=token,
+        )
+
+    def marks(self, kid: str) -> TokenMarks:
+        """By what the token can be withdrawn."""
+        return TokenMarks(
+            jti=self.jti,
+            client_id=self.client_id,
+            tenant=self.tenant,
+            subject=self.sub,
+            issued_at=self.iat,
+            kid=kid,
+            session=self.sid,
+            origin_jti=self.origin.jti if self.origin else None,
+            origin_client=self.origin.client_id if self.origin else None,
         )
 
 

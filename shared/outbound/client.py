@@ -15,10 +15,12 @@ from opentelemetry.trace import SpanKind
 
 from shared.errors.taxonomy import (
     CredentialsRefused,
+    DeadlineExceeded,
     Defect,
     Misconfigured,
     OutcomeUnknown,
     PlatformError,
+    TimeRanOut,
     VendorDrift,
     VendorThrottled,
     VendorUnavailable,
@@ -31,7 +33,7 @@ from shared.outbound.breaker import Breaker
 from shared.outbound.budget import Budget, BudgetFacts
 from shared.outbound.errors import SESSION_EXPIRED, ErrorRow, ErrorTable, Reading
 from shared.outbound.retry import RetryPolicy, retry_after
-from shared.telemetry.context import correlation_id, traceparent
+from shared.telemetry.context import correlation_id, seconds_left, traceparent
 from shared.telemetry.logging import get_logger
 from shared.telemetry.metrics import counter, histogram
 from shared.telemetry.tracing import span
@@ -95,8 +97,11 @@ class Outbound:
         retry: RetryPolicy | None = None,
         breaker: Breaker | None = None,
         headers: Mapping[str, str] | None = None,
+        is_inner: bool = False,
     ) -> None:
+        """`is_inner`: a tier of ours, which is told how long the caller still waits; vendors are not."""
         self.system = system
+        self._is_inner = is_inner
         self.base_url = base_url
         self._auth = auth
         self._renewals = Renewals(auth) if auth else None
@@ -189,6 +194,9 @@ class Outbound:
 
     async def _until_answered(self, request: _Request) -> Answer:
         deadline = time.monotonic() + self._retry.total
+        left = seconds_left()
+        if left is not None:
+            deadline = min(deadline, time.monotonic() + left)
         may_have_acted = was_renewed = False
         attempt = 0
         while True:
@@ -224,6 +232,8 @@ class Outbound:
     async def _send(self, request: _Request, deadline: float) -> Answer:
         async with AsyncExitStack() as held:
             try:
+                if (left := seconds_left()) is not None and left <= 0:
+                    raise _Failed(TimeRanOut(detail=f"before {self.system} was asked"), again=False)
                 self._breaker.admit()
                 if self._budget:
                     await held.enter_async_context(self._budget.place(deadline))
@@ -231,8 +241,9 @@ class Outbound:
             except _WAITED_FOR as error:
                 raise _Failed(error, again=False) from error
             started = time.monotonic()
+            left = seconds_left()
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._timeout if left is None else min(self._timeout, left)):
                     response = await self._client.request(
                         request.method,
                         request.url,
@@ -245,6 +256,8 @@ class Outbound:
             except httpx.LocalProtocolError as error:
                 raise Defect(detail=f"request to {self.system} is malformed: {error}") from error
             except (httpx.RequestError, TimeoutError) as error:
+                if isinstance(error, TimeoutError) and left is not None and left < self._timeout:
+                    raise self._too_late(request) from error  # our caller's patience ended: no fault of the system's
                 self._breaker.failed()
                 raise self._unanswered(request, error) from error
             _seconds.labels(self.system).observe(time.monotonic() - started)
@@ -257,7 +270,13 @@ class Outbound:
             carried = {**carried, "traceparent": parent}
         if correlation:
             carried = {**carried, "X-Correlation-Id": correlation}
+        if self._is_inner and (left := seconds_left()) is not None:
+            carried = {**carried, "X-Request-Deadline": str(max(0, int(left * 1000)))}
         return carried
+
+    def _too_late(self, request: _Request) -> _Failed:
+        kind = DeadlineExceeded if request.is_write else TimeRanOut
+        return _Failed(kind(detail=f"while {self.system} was asked"), again=False, was_sent=True)
 
     def _unanswered(self, request: _Request, cause: Exception) -> _Failed:
         extra = {"system": self.system}

@@ -10,7 +10,9 @@ from typing import Any, Final, Protocol, cast
 from shared.errors.taxonomy import (
     Conflict,
     CredentialsRefused,
+    DeadlineExceeded,
     Defect,
+    Effect,
     FieldFinding,
     InvalidRequest,
     NotFound,
@@ -20,6 +22,7 @@ from shared.errors.taxonomy import (
     RuleViolated,
     ScopeMissing,
     StaleVersion,
+    TimeRanOut,
     VendorRejected,
     VendorThrottled,
     VendorUnavailable,
@@ -45,6 +48,12 @@ _MEANS: Final[dict[str, type[PlatformError]]] = {
     SESSION_EXPIRED: CredentialsRefused,
     "credentials_refused": CredentialsRefused,
     "scope_missing": ScopeMissing,
+}
+_MEANT_BY_TIERS: Final[dict[str, str]] = {
+    "not_authenticated": SESSION_EXPIRED,
+    "limit_exceeded": "vendor_throttled",
+    "too_many_at_once": "vendor_throttled",
+    "overloaded": "vendor_throttled",
 }
 _BY_STATUS: Final[dict[int, str]] = {
     400: "vendor_rejected",
@@ -142,7 +151,7 @@ class ErrorTable:
         if is_write and not reading.vouches:
             return OutcomeUnknown(f"{self._system} did not say whether the change was made.", detail=shown, extra=extra)
         if reading.problem is not None:
-            return reading.problem
+            return _as_asked(reading.problem, is_write=is_write)
         kind = _MEANS[reading.means]
         said = ": ".join(part for part in (reading.body_code, reading.message) if part)
         said = without_secrets(said)[:_MESSAGE]
@@ -192,8 +201,15 @@ def _findings(listed: Any) -> Iterable[FieldFinding]:
 
 
 def _reading_of(problem: PlatformError) -> Reading:
-    means = {"not_authenticated": SESSION_EXPIRED, "limit_exceeded": "vendor_throttled"}.get(problem.code, problem.code)
+    means = _MEANT_BY_TIERS.get(problem.code, problem.code)
     return Reading(means, vouches=problem.code != "defect", body_code=problem.code, problem=problem)
+
+
+def _as_asked(problem: PlatformError, *, is_write: bool) -> PlatformError:
+    """An inner tier whose time ran out has changed nothing when it was only asked to read, or says so."""
+    if isinstance(problem, DeadlineExceeded) and (not is_write or problem.extra.get("effect") == Effect.NONE):
+        return TimeRanOut(detail=problem.detail, extra=problem.extra)
+    return problem
 
 
 def _json(content: bytes) -> Any:

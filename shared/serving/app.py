@@ -13,13 +13,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.gateway.document import DocumentRefused, GatewayDocuments, load_documents
 from shared.gateway.gateway import Gateway
-from shared.gateway.supplies import IdempotencyStore, KeySource, Supplies
+from shared.gateway.policies.usage.recorder import UsageRecorder, UsageSink
+from shared.gateway.reload import Watch
+from shared.gateway.supplies import IdempotencyStore, Supplies
+from shared.identity.revocations import RevocationList
+from shared.identity.trust import KeySource, TrustedIssuer
 from shared.outbound import Outbound
+from shared.persistence.once import once
 from shared.serving.dispatch import served_routes
 from shared.serving.health import Readiness, health_router
 from shared.serving.lines import LineLog
 from shared.serving.openapi import described
 from shared.serving.problems import install_problems
+from shared.serving.resource import resource_router
+from shared.serving.revocations import Feed, IssuerFeed, following
+from shared.serving.running import counting, watching
 from shared.serving.settings import TierSettings, stop
 from shared.telemetry import configure_logging, configure_tracing
 
@@ -32,6 +40,7 @@ class TierApp(FastAPI):
     gateway_tier: str
     gateway: Gateway
     documents: GatewayDocuments
+    watch: Watch | None
     access: LineLog
     audit: LineLog
 
@@ -53,6 +62,14 @@ class TierApp(FastAPI):
 
         return stack
 
+    def load(self, documents: GatewayDocuments) -> None:
+        """Serve by these documents from now on.
+
+        Raises: DocumentRefused; then everything stays as it was.
+        """
+        self.gateway.load(documents)
+        self.documents, self.openapi_schema = documents, None
+
     def openapi(self) -> dict[str, Any]:
         """The document of everything served, with security and problems written in."""
         if not self.openapi_schema:
@@ -71,25 +88,40 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
     readiness: Sequence[Readiness] = (),
     idempotency: IdempotencyStore | None = None,
     keys: KeySource | None = None,
+    trusted: Sequence[TrustedIssuer] = (),
+    revocations: Feed | None = None,
+    usage: UsageSink | None = None,
     version: str = "1",
 ) -> TierApp:
     """The tier's application.
 
     `gateway` is what the policy documents declare, by default those in `settings.gateway_dir`. `keys` fetches the
-    issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `idempotency` is needed as soon as
-    a policy document asks for idempotency keys.
+    issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `trusted` are further issuers whose
+    access tokens open this door. `revocations` reads the issuer's feed; by default over HTTP with the tier's own client,
+    where it has one. `usage` keeps what clients called. `idempotency` is needed as soon as a policy document asks for idempotency keys.
     Ends the process, naming every line, when routes and policy documents do not cover each other.
     """
     configure_logging(tier, settings.log_level)
     is_traced = configure_tracing(tier)
     issuer = None if keys else Outbound(system="issuer", base_url=settings.issuer_url, timeout=5.0)
     access, audit = LineLog(tier, "access"), LineLog(tier, "audit")
+    recorder = UsageRecorder(usage) if usage is not None else None
+    withdrawn, used = RevocationList(), once(settings.counters_url)
+    distant = IssuerFeed(settings) if revocations is None and settings.client_id else None
 
     @asynccontextmanager
     async def whole_life(app: TierApp) -> AsyncGenerator[Any]:
-        async with (lifespan or _nothing)(app) as state:
+        async with (
+            (lifespan or _nothing)(app) as state,
+            following(revocations or distant, withdrawn, tier),
+            counting(recorder),
+            watching(app.watch),
+        ):
             yield state
         await app.gateway.aclose()
+        await used.aclose()
+        if distant is not None:
+            await distant.aclose()
         if issuer is not None:
             await issuer.aclose()
         access.flush()
@@ -107,22 +139,30 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
         generate_unique_id_function=_operation_id,
     )
     app.gateway_tier, app.access, app.audit = tier, access, audit
-    for router in (health_router(tier, readiness), *routers):
-        app.include_router(router)
-    install_problems(app)
     try:
         app.documents = declared = gateway or load_documents(settings.gateway_dir, tier)
+        own = settings.issuer_url.rstrip("/")
+        issuers = [own, *(one.issuer for one in trusted)]
+        metadata = resource_router(declared, address=settings.address, issuers=issuers)
+        for router in (health_router(tier, readiness), metadata, *routers):
+            app.include_router(router)
+        install_problems(app)
         app.gateway = Gateway(
             declared,
             Supplies(
                 tier=tier,
-                issuer=settings.issuer_url.rstrip("/"),
+                issuer=own,
                 audience=settings.audience,
                 keys=keys or _fetched_from(issuer),
                 idempotency=idempotency,
                 counters_url=settings.counters_url,
                 plans=declared.plans,
                 is_traced=is_traced,
+                public_url=settings.address,
+                trusted=tuple(trusted),
+                revocations=withdrawn,
+                used=used,
+                usage=recorder,
                 access_line=access,
                 audit_line=audit,
                 warn_line=LineLog(tier, "gateway"),
@@ -131,6 +171,8 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
         )
     except DocumentRefused as refusal:
         stop(refusal.lines)
+    is_from_files = declared.folder is not None
+    app.watch = Watch(declared, app.load, audit, every=settings.gateway_reload_seconds) if is_from_files else None
     return app
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
 from shared.canonical.events import EVENT_TYPES, Event
 from shared.gateway.document import ApiFacts, VersionFacts
 from shared.serving.app import TierApp
+from shared.serving.openapi import CONTACT, LICENSE, reached
 
 _SCHEMA_PREFIX = "#/components/schemas/"
 
@@ -40,27 +41,42 @@ def _part(whole: dict[str, Any], api: ApiFacts, version: str, facts: VersionFact
         operations = {method: told for method, told in item.items() if (method, _shape(path)) in declared}
         if operations:
             paths[path] = operations
-    components = _reached(whole["components"], paths)
+    components = reached(whole["components"], paths)
     scopes = sorted(
         {one for told in _operations(paths) for need in told.get("security", []) for one in need["access_token"]}
     )
     schemes = json.loads(json.dumps(whole["components"]["securitySchemes"]))
-    flow = schemes["access_token"]["flows"]["clientCredentials"]
-    flow["scopes"] = {name: flow["scopes"][name] for name in scopes}
+    for flow in schemes["access_token"]["flows"].values():
+        flow["scopes"] = {name: flow["scopes"][name] for name in scopes}
     components["securitySchemes"] = schemes
     tags = sorted({tag for told in _operations(paths) for tag in told.get("tags", [])})
     return {
         "openapi": "3.1.0",
         "info": {
             "title": api.title,
-            "version": f"{version.removeprefix('v')}.0.0",
+            "version": _release(version, facts),
             "description": f"{api.description}\n\nAudience: {api.audience}. Kept by: {api.owner}.",
-            "x-lifecycle": facts.lifecycle.state.value,
+            "contact": CONTACT,
+            "license": LICENSE,
+            **_lifecycle(facts),
         },
-        "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in tags],
+        "servers": [{"url": "/", "description": "Wherever the tier is served."}],
+        "tags": [{"name": tag, "description": api.description} for tag in tags],
         "paths": paths,
         "components": components,
+    }
+
+
+def _release(version: str, facts: VersionFacts) -> str:
+    """The release the registry names; before there is one, the first of the major version."""
+    return str(getattr(facts, "release", None) or f"{version.removeprefix('v')}.0.0")
+
+
+def _lifecycle(facts: VersionFacts) -> dict[str, str]:
+    told = facts.lifecycle.model_dump(mode="json", exclude_none=True, exclude={"state"})
+    return {
+        "x-lifecycle": facts.lifecycle.state.value,
+        **{f"x-{name.replace('_', '-')}": str(value) for name, value in told.items()},
     }
 
 
@@ -70,30 +86,6 @@ def _operations(paths: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 def _shape(path: str) -> str:
     return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
-
-
-def _reached(components: dict[str, Any], start: Any) -> dict[str, Any]:
-    """The schemas and responses that are referred to, directly or not."""
-    kept: dict[str, dict[str, Any]] = {"schemas": {}, "responses": {}}
-    waiting = list(_references(start))
-    while waiting:
-        kind, name = waiting.pop().removeprefix("#/components/").split("/", 1)
-        if name not in kept[kind]:
-            kept[kind][name] = components[kind][name]
-            waiting += _references(components[kind][name])
-    return {kind: dict(sorted(found.items())) for kind, found in kept.items() if found}
-
-
-def _references(node: Any) -> Iterable[str]:
-    if isinstance(node, dict):
-        for name, value in cast("dict[str, Any]", node).items():
-            if name == "$ref" and isinstance(value, str):
-                yield value
-            else:
-                yield from _references(value)
-    elif isinstance(node, list):
-        for value in cast("list[Any]", node):
-            yield from _references(value)
 
 
 def _asyncapi() -> dict[str, Any]:

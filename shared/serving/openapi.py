@@ -1,4 +1,4 @@
-"""OpenAPI documents as callers need them: security and problems at every operation; routes and policies enter."""
+"""OpenAPI documents as callers need them: who may call, how it refuses, what it shows; routes and policies enter."""
 
 from __future__ import annotations
 
@@ -6,91 +6,73 @@ from typing import Any
 
 from shared.gateway.document import GatewayDocuments, Operation
 from shared.gateway.gateway import path_shape
+from shared.serving.composed import NOTHING, composed
+from shared.serving.described_answers import HEADERS, PROBLEM_SCHEMA, headers_of, problem_answers
 
-_PROBLEM = "application/problem+json"
+JSON = "application/json"
+CONTACT = {"name": "Throughline maintainers", "url": "https://throughline.example/support"}
+LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
 _ALWAYS = {400, 404, 413, 422, 429, 500, 502, 503, 504}
-_TITLES = {
-    400: "The request cannot be read.",
-    401: "No access token, or one that does not count.",
-    403: "The token lacks a scope, or the tenant is not served.",
-    404: "There is no such resource or version.",
-    409: "The present state does not allow this.",
-    412: "The resource has changed since it was read.",
-    413: "The body is larger than allowed.",
-    415: "The content type is not spoken here.",
-    422: "A field is missing, mistyped or out of bounds, or a business rule stands against it.",
-    429: "A limit of the caller's plan is used up.",
-    500: "Something went wrong on our side.",
-    502: "A connected system did not do its part.",
-    503: "The platform or a connected system is unavailable for the moment.",
-    504: "A connected system did not say whether the change was made.",
+_SEEN_ON_SUCCESS = ("X-Correlation-Id", "Deprecation", "Sunset", "Link")
+_PLAIN_SUCCESS = "Successful Response"
+_SUCCESS = {
+    200: "What was asked for.",
+    201: "It was created.",
+    202: "It was accepted and goes on; read it again to see how far it is.",
+    204: "It was done; there is nothing to tell.",
 }
-_PROBLEM_SCHEMA: dict[str, Any] = {
-    "title": "Problem",
-    "description": "What went wrong (RFC 9457).",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "instance", "correlation_id", "errors"],
-    "properties": {
-        "type": {"type": "string", "format": "uri", "examples": ["urn:throughline:problem:invalid_request"]},
-        "title": {"type": "string", "description": "One sentence that is the same for every problem of the type."},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "description": "What is wrong this time."},
-        "code": {"type": "string", "examples": ["invalid_request"]},
-        "reaction": {
-            "type": "string",
-            "enum": ["fix_request", "wait", "reconcile", "call_operator", "report_bug"],
-            "description": "What the reader should do next.",
-        },
-        "effect": {"type": "string", "enum": ["none", "unknown"], "description": "What is known to have happened."},
-        "instance": {"type": "string", "description": "Path of the request."},
-        "correlation_id": {"type": "string", "description": "Finds this request in the logs of every tier."},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "reason"],
-                "properties": {
-                    "field": {"type": "string", "examples": ["body.hours"]},
-                    "reason": {"type": "string", "examples": ["Input should be greater than 0"]},
-                },
-            },
-        },
-    },
+_TOKENS = (
+    "Access token (RFC 9068, `typ: at+jwt`) of the built-in issuer or of the OpenID provider the house trusts. Programs "
+    "get one by client credentials (a secret, or a signed assertion: private_key_jwt), people by authorization code with "
+    "PKCE (S256). A token bound to a key (DPoP, RFC 9449) is sent as `Authorization: DPoP …` with a `DPoP` proof for the "
+    "very request; sent as a bearer token it is refused."
+)
+_TIERS = {
+    "system": "What the connected systems hold, in canonical words; called by the process tier.",
+    "process": "The durable processes from won deal to cash; called by the experience tier on behalf of people.",
+    "experience": "What people and partners see and order; open to portals, partners and API clients.",
+}
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same request gets the first answer again for a day; with another request 422.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "examples": {"uuid": {"value": "7f3c1c52-6f0e-4ac9-9c39-5c9a4f3f2a10"}},
 }
 
 
 def described(document: dict[str, Any], gateway: GatewayDocuments) -> dict[str, Any]:
-    """The framework's document with what the gateway adds: security, problem responses, Idempotency-Key."""
+    """The framework's document with what the gateway adds: security, problems, headers, tags, examples."""
+    document["info"] |= {
+        "description": f"{_TIERS.get(gateway.tier, 'One tier of the house.')} Each API is versioned and documented "
+        "for itself, too; this document holds all that this process serves.",
+        "contact": CONTACT,
+        "license": LICENSE,
+    }
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = _PROBLEM_SCHEMA
-    components["responses"] = {
-        f"Problem{status}": {
-            "description": told,
-            "content": {_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status, told in _TITLES.items()
-    }
-    components["securitySchemes"] = {
-        "access_token": {
-            "type": "oauth2",
-            "description": "Access token (RFC 9068) of the built-in issuer.",
-            "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": _scopes(gateway)}},
-        }
-    }
+    schemas["Problem"] = PROBLEM_SCHEMA
+    components["headers"] = {name: dict(header) for name, header in HEADERS.items()}
+    components["responses"] = problem_answers()
+    components["securitySchemes"] = {"access_token": _access_token(gateway)}
     declared = {(one.method.lower(), path_shape(one.path)): one for one in gateway.operations()}
+    reasons = _public_reasons(gateway)
+    chapters: dict[str, str] = {}
     for path, item in document.get("paths", {}).items():
         for method, operation in item.items():
             facts = declared.get((method, path_shape(path)))
             if facts is not None:
-                _describe(operation, facts)
+                _describe(operation, facts, reasons.get((method, path_shape(path))), schemas)
+                tag = (operation.get("tags") or [facts.api])[0]
+                chapters.setdefault(tag, next(api.description for api in gateway.apis if api.api == facts.api))
+    document["tags"] = [{"name": name, "description": text} for name, text in sorted(chapters.items())]
+    _keep_what_is_used(document)
     return document
 
 
-def _describe(operation: dict[str, Any], facts: Operation) -> None:
-    responses: dict[str, Any] = operation.setdefault("responses", {})
+def _describe(operation: dict[str, Any], facts: Operation, reason: str | None, schemas: dict[str, Any]) -> None:
     statuses = set(_ALWAYS)
     if not facts.is_public:
         statuses |= {401, 403}
@@ -98,26 +80,112 @@ def _describe(operation: dict[str, Any], facts: Operation) -> None:
         operation["security"] = [{"access_token": scopes} for scopes in alternatives]
     else:
         operation["security"] = []
+        operation["x-public"] = reason
     if facts.method != "GET":
         statuses |= {409, 412, 415}
+    _describe_answers(operation, facts, statuses, schemas)
+    if "requestBody" in operation:
+        _describe_body(operation, schemas)
+    if facts.policies.idempotency is not None:
+        required = facts.policies.idempotency.required
+        operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY | {"required": required})
+
+
+def _describe_answers(operation: dict[str, Any], facts: Operation, statuses: set[int], schemas: dict[str, Any]) -> None:
+    responses: dict[str, Any] = operation.setdefault("responses", {})
     for status in sorted(statuses):
         told = responses.get(str(status), {})
         if "content" not in told or "HTTPValidationError" in str(told):
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    for status, answer in responses.items():
+        if "$ref" in answer:
+            continue
+        is_success = status[0] in "23"
+        names = list(_SEEN_ON_SUCCESS if is_success else _SEEN_ON_SUCCESS[:1])
+        if is_success and not facts.is_public:
+            names += ["RateLimit", "RateLimit-Policy"]
+        if is_success and facts.policies.idempotency is not None:
+            names.append("Idempotency-Replayed")
+        if status in {"429", "503"}:
+            names.append("Retry-After")
+        answer["headers"] = {**headers_of(*names), **answer.get("headers", {})}
+        if is_success and answer.get("description", _PLAIN_SUCCESS) == _PLAIN_SUCCESS:
+            answer["description"] = _SUCCESS[int(status)]
+        for media in answer.get("content", {}).values():
+            _show(media, schemas)
     operation["responses"] = dict(sorted(responses.items()))
-    if facts.policies.idempotency is not None:
-        operation.setdefault("parameters", []).append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": facts.policies.idempotency.required,
-                "description": "The same key with the same request gets the first answer again for a day.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-                "examples": {"uuid": {"value": "7f3c1c52-6f0e-4ac9-9c39-5c9a4f3f2a10"}},
-            }
-        )
+
+
+def _describe_body(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    body = operation["requestBody"]
+    for media in body.get("content", {}).values():
+        _show(media, schemas)
+        target = schemas.get(media.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+        body.setdefault("description", target.get("description", ""))
+
+
+def _show(media: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Give a body an example, made of what its properties show."""
+    if "example" not in media and not media.get("examples"):
+        value = composed(media.get("schema", {}), schemas)
+        if value is not NOTHING:
+            media["examples"] = {"sample": {"summary": "From the sample firm", "value": value}}
+
+
+def _access_token(gateway: GatewayDocuments) -> dict[str, Any]:
+    scopes = _scopes(gateway)
+    return {
+        "type": "oauth2",
+        "description": _TOKENS,
+        "flows": {
+            "clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes},
+            "authorizationCode": {
+                "authorizationUrl": "/oauth/authorize",
+                "tokenUrl": "/oauth/token",
+                "refreshUrl": "/oauth/token",
+                "scopes": scopes,
+            },
+        },
+    }
 
 
 def _scopes(gateway: GatewayDocuments) -> dict[str, str]:
     names = sorted({scope for one in gateway.operations() for scope in (*one.scopes, *one.one_of)})
     return {name: f"{name.rpartition('.')[2].capitalize()} {name.rpartition('.')[0]}." for name in names}
+
+
+def _public_reasons(gateway: GatewayDocuments) -> dict[tuple[str, str], str]:
+    return {
+        (name.partition(" ")[0].lower(), path_shape(version.base + name.partition(" ")[2])): operation.public
+        for api in gateway.apis
+        for version in api.versions.values()
+        for name, operation in version.operations.items()
+        if operation.public
+    }
+
+
+def _keep_what_is_used(document: dict[str, Any]) -> None:
+    used = reached(document["components"], document.get("paths", {}))
+    document["components"] = used | {"securitySchemes": document["components"]["securitySchemes"]}
+
+
+def reached(components: dict[str, Any], start: Any) -> dict[str, Any]:
+    """The components that are referred to, directly or not, by name."""
+    kept: dict[str, dict[str, Any]] = {"schemas": {}, "responses": {}, "headers": {}, "parameters": {}}
+    waiting = list(references(start))
+    while waiting:
+        kind, name = waiting.pop().removeprefix("#/components/").split("/", 1)
+        if name not in kept[kind]:
+            kept[kind][name] = components[kind][name]
+            waiting += references(components[kind][name])
+    return {kind: dict(sorted(found.items())) for kind, found in kept.items() if found}
+
+
+def references(node: Any) -> list[str]:
+    """Every `$ref` below a node."""
+    if isinstance(node, list):
+        return [one for value in node for one in references(value)]
+    if not isinstance(node, dict):
+        return []
+    found = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+    return found + [one for name, value in node.items() if name != "$ref" for one in references(value)]

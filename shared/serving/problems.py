@@ -23,6 +23,7 @@ from shared.errors.taxonomy import (
     UnsupportedContent,
 )
 from shared.gateway.kit import SCOPE_KEY, Kit
+from shared.gateway.policies.jwt.challenge import challenges
 from shared.gateway.problem import problem_answer
 from shared.telemetry import get_logger
 
@@ -53,7 +54,7 @@ def problem_response(request: Request, error: PlatformError) -> Response:
         _log.warning("refused", code=error.code, detail=error.detail, correlation_id=correlation_id)
     status, headers, body = problem_answer(error, instance=request.url.path, correlation_id=correlation_id)
     response = Response(body, status_code=status)
-    response.raw_headers = headers
+    response.raw_headers = [*headers, *challenges(error, "", "")]
     return response
 
 

@@ -22,6 +22,7 @@ def run_server(app: FastAPI, settings: TierSettings) -> None:
         lifespan="on",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who may speak for others is declared in the policy `proxies`, nowhere else
         log_config=None,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,

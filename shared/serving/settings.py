@@ -24,11 +24,30 @@ class TierSettings(BaseSettings):
     nats_url: str | None = Field(default=None, pattern=r"^(nats|tls)://")
     counters_url: str = Field(default="memory://", pattern=r"^(memory|redis|rediss|redis\+unix|valkey|valkeys)://")
     issuer_url: str = Field(pattern=r"^https?://[^/\s]+")
+    issuer_audience: str = Field(
+        default="throughline-experience", min_length=1, description="How tokens for the issuer's own APIs are addressed."
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+        description="Where callers reach this tier (proofs of possession and metadata name it); by default host and port.",
+    )
     audience: str = Field(min_length=1)
     client_id: str = Field(default="", description="Of this tier at the issuer, for calls to the tier below.")
     client_secret: SecretStr = SecretStr("")
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR|debug|info|warning|error)$")
     gateway_dir: Path = Path("deploy/gateway")
+    gateway_reload_seconds: float = Field(
+        default=2.0, ge=0, le=3600, description="How often the files there are looked at; 0: only when SIGHUP comes."
+    )
+    openapi_dir: Path = Field(
+        default=Path("openapi"), description="Published documents: current ones, releases, journeys."
+    )
+
+    @property
+    def address(self) -> str:
+        """Where callers reach this tier, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
 
 _S = TypeVar("_S", bound=BaseSettings)

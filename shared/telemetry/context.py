@@ -1,10 +1,13 @@
-"""What every log line and outgoing request of the present task carries: correlation id, trace context, bound fields."""
+"""What every log line and outgoing request of the present task carries: correlation id, trace context, deadline."""
 
 from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -13,7 +16,36 @@ import structlog
 correlation_id: Final[ContextVar[str | None]] = ContextVar("correlation_id", default=None)
 traceparent: Final[ContextVar[str | None]] = ContextVar("traceparent", default=None)
 
+
+class TimeLimit:
+    """The monotonic second until which somebody waits for the present work; over once the request has ended."""
+
+    __slots__ = ("at", "is_over")
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self.is_over = False
+
+
+deadline: Final[ContextVar[TimeLimit | None]] = ContextVar("deadline", default=None)
+
 _TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$")
+
+
+def seconds_left() -> float | None:
+    """How long somebody still waits for the present work, negative when nobody does any more; None: no limit."""
+    limit = deadline.get()
+    return None if limit is None or limit.is_over else limit.at - monotonic()
+
+
+@contextmanager
+def without_deadline() -> Generator[None]:
+    """For work that outlives the request which starts it."""
+    token = deadline.set(None)
+    try:
+        yield
+    finally:
+        deadline.reset(token)
 
 
 def new_correlation_id() -> str:

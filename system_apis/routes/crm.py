@@ -11,12 +11,18 @@ from shared.canonical.customers import Customer
 from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opportunity
 from shared.canonical.references import Page
 from shared.errors.taxonomy import NotFound
+from shared.serving.parameters import ID_PATTERN
 from system_apis.crossref_store import CrossReference
 from system_apis.intake import references_of_opportunity
 from system_apis.routes.parameters import Caller, Cursor, EntityId, InRooms, Limit, ModifiedSince
 
 router = APIRouter(prefix="/crm/v1", tags=["CRM"])
-InvoiceId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$", description="Our id of the invoice.")]
+InvoiceId = Annotated[
+    str,
+    Path(
+        pattern=ID_PATTERN, max_length=120, description="Our id of the invoice.", examples=["inv_fzlqoebb7e3kgqd7oyvq"]
+    ),
+]
 
 
 @router.get("/opportunities", summary="List opportunities", operation_id="listOpportunities")

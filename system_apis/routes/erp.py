@@ -8,10 +8,12 @@ from pydantic import Field
 from shared.canonical.billing import BillingSchedule, ErpContract
 from shared.canonical.catalog import LegalEntity, RateCard, ServiceItem
 from shared.canonical.customers import Customer
+from shared.canonical.fields import LegalEntityCode
 from shared.canonical.invoices import Invoice, InvoiceDraft, Payment
 from shared.canonical.projects import Project, ProjectPlan
-from shared.canonical.references import CanonicalModel, Name, Page, Written
+from shared.canonical.references import CanonicalModel, Entity, Page, Written
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound
+from shared.serving.paging import page_of
 from system_apis.crossref_store import CrossReference
 from system_apis.routes.parameters import Caller, Cursor, EntityId, InRooms, Limit, ModifiedSince, Rooms
 from system_apis.routes.psa import project_references, same_id
@@ -22,8 +24,12 @@ router = APIRouter(prefix="/erp/v1", tags=["ERP"])
 class ErpCustomer(CanonicalModel):
     """A customer and the legal entity that will invoice it."""
 
-    customer: Customer
-    legal_entity_code: Name = Field(examples=["HC-DE"])
+    customer: Customer = Field(description="The customer as the CRM holds it; its id is that of the path.")
+    legal_entity_code: LegalEntityCode
+
+
+def _by_id(record: Entity) -> str:
+    return record.id
 
 
 async def _remember(rooms: Rooms, tenant: str, entity: str, written: Written) -> Written:
@@ -40,24 +46,28 @@ def _found(written: Written | None, what: str) -> Written:
 
 
 @router.get("/legal-entities", summary="List legal entities", operation_id="listLegalEntities")
-async def list_legal_entities(caller: Caller, rooms: InRooms) -> Page[LegalEntity]:
-    """All companies of the firm, approved or not."""
+async def list_legal_entities(
+    caller: Caller, rooms: InRooms, cursor: Cursor = None, limit: Limit = 100
+) -> Page[LegalEntity]:
+    """All companies of the firm, approved or not, by id."""
     erp, _ = rooms.catalog.erp(caller.tenant)
-    return Page(items=await erp.list_legal_entities())
+    return page_of(await erp.list_legal_entities(), _by_id, cursor, limit)
 
 
 @router.get("/service-items", summary="List service items", operation_id="listServiceItems")
-async def list_service_items(caller: Caller, rooms: InRooms) -> Page[ServiceItem]:
-    """The service catalog."""
+async def list_service_items(
+    caller: Caller, rooms: InRooms, cursor: Cursor = None, limit: Limit = 100
+) -> Page[ServiceItem]:
+    """The service catalog of the ERP, by id."""
     erp, _ = rooms.catalog.erp(caller.tenant)
-    return Page(items=await erp.list_service_items())
+    return page_of(await erp.list_service_items(), _by_id, cursor, limit)
 
 
 @router.get("/rate-cards", summary="List rate cards", operation_id="listRateCards")
-async def list_rate_cards(caller: Caller, rooms: InRooms) -> Page[RateCard]:
-    """All rate cards with their effective dates."""
+async def list_rate_cards(caller: Caller, rooms: InRooms, cursor: Cursor = None, limit: Limit = 100) -> Page[RateCard]:
+    """All rate cards with their effective dates, by id."""
     erp, _ = rooms.catalog.erp(caller.tenant)
-    return Page(items=await erp.list_rate_cards())
+    return page_of(await erp.list_rate_cards(), _by_id, cursor, limit)
 
 
 @router.get("/customers/{customer_id}", summary="Find a customer in the ERP", operation_id="getErpCustomer")

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from shared.identity.principal import Principal
 from shared.persistence.database import Database
+from shared.serving.parameters import Cursor, EntityId
 from shared.serving.principal import current_principal
 from system_apis.catalog import Catalog
 from system_apis.crossref_store import CrossReferences
 from system_apis.intake import Intake
 
+__all__ = ("Caller", "Cursor", "EntityId", "InRooms", "Limit", "ModifiedSince", "Rooms", "current_rooms")
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _INSTANT: Final = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt ]")
@@ -37,9 +39,7 @@ def _within_reach(value: datetime) -> datetime:
     return _LATEST if value.year >= _LATEST.year else value.astimezone(UTC)
 
 
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$"
 Caller = Annotated[Principal, Depends(current_principal)]
-EntityId = Annotated[str, Path(pattern=_ID, max_length=120, description="Our id of the record.")]
 Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
 ModifiedSince = Annotated[
     Instant | None,
@@ -48,11 +48,7 @@ ModifiedSince = Annotated[
         examples=["2026-10-01T00:00:00Z"],
     ),
 ]
-Cursor = Annotated[
-    str | None,
-    Query(max_length=2000, pattern=r"^[A-Za-z0-9_=.:-]+$", description="`next_cursor` of the page before."),
-]
-Limit = Annotated[int, Query(ge=1, le=1000, description="Rows per page.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most rows of a page.", examples=[100])]
 
 
 @dataclass(frozen=True, slots=True)

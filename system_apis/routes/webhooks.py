@@ -17,63 +17,78 @@ from system_apis.routes.parameters import Caller, Cursor, InRooms, Limit
 
 router = APIRouter(prefix="/intake/v1", tags=["Intake"])
 _NAME = r"^[a-z][a-z0-9_]{1,40}$"
-ConnectorName = Annotated[str, Path(pattern=_NAME, description="Connector the delivery is for.")]
-OfConnector = Annotated[str | None, Query(pattern=_NAME, description="Only those of this connector.")]
-HintNumber = Annotated[int, Field(ge=1, le=2**63 - 1, description="Number of the hint.")]
+ConnectorName = Annotated[
+    str, Path(pattern=_NAME, description="Connector the delivery is for.", examples=["salesforce"])
+]
+OfConnector = Annotated[
+    str | None, Query(pattern=_NAME, description="Only those of this connector.", examples=["salesforce"])
+]
+HintNumber = Annotated[
+    int, Field(ge=1, le=2**63 - 1, description="Number the hint was given on arrival.", examples=[412])
+]
 
 
 class Accepted(CanonicalModel):
     """What was kept of a delivery; repeats count as nothing new."""
 
-    hints: int = Field(ge=0, description="Change hints found in the delivery.")
-    new: int = Field(ge=0, description="Those not seen before.")
+    hints: int = Field(ge=0, le=1_000_000, description="Change hints found in the delivery.", examples=[2])
+    new: int = Field(ge=0, le=1_000_000, description="Those not seen before.", examples=[1])
 
 
 class Trouble(CanonicalModel):
     """Why a connector could not be asked."""
 
-    code: str = Field(examples=["vendor_unavailable"])
-    message: Text
+    code: str = Field(
+        max_length=80, description="Kind of trouble; stable, for programs.", examples=["vendor_unavailable"]
+    )
+    message: Text = Field(description="The trouble in one sentence.", examples=["A connected system is unavailable."])
 
 
 class PollResult(CanonicalModel):
     """What one connector had to tell, or why it could not."""
 
-    connector: Name
-    new: int = Field(ge=0)
-    problem: Trouble | None = None
+    connector: Name = Field(description="The connector that was asked.", examples=["netsuite"])
+    new: int = Field(ge=0, le=1_000_000_000, description="Changes it told that were not known.", examples=[4])
+    problem: Trouble | None = Field(default=None, description="Why it could not be asked; null when it could.")
 
 
 class PollResults(CanonicalModel):
     """What all polled connectors had to tell."""
 
-    results: tuple[PollResult, ...]
+    results: tuple[PollResult, ...] = Field(max_length=100, description="One per connector of the tenant.")
 
 
 class FailedHint(CanonicalModel):
     """A change that could not be read and is no longer tried."""
 
     id: HintNumber
-    connector: Name
-    entity: str = Field(examples=["opportunity"])
+    connector: Name = Field(description="The connector that told of the change.", examples=["salesforce"])
+    entity: str = Field(max_length=80, description="Kind of record that changed.", examples=["opportunity"])
     ref: Ref
-    reason: Text = Field(description="Code and sentence of the last attempt.")
-    attempts: int = Field(ge=0)
-    received_at: datetime
-    failed_at: datetime
+    reason: Text = Field(
+        description="Code and sentence of the last attempt.",
+        examples=["vendor_drift: salesforce answered without Opportunity.Amount."],
+    )
+    attempts: int = Field(ge=0, le=1_000_000, description="How often it was read in vain.", examples=[10])
+    received_at: datetime = Field(description="When the hint arrived (UTC).", examples=["2017-03-16T09:12:30Z"])
+    failed_at: datetime = Field(description="When it was given up (UTC).", examples=["2017-03-16T10:02:11Z"])
 
 
 class Retry(CanonicalModel):
     """Which failed hints are to be read again; without any choice, all of the tenant."""
 
-    connector: Annotated[str, Field(pattern=_NAME)] | None = None
-    ids: tuple[HintNumber, ...] | None = Field(default=None, max_length=1000)
+    connector: Annotated[str, Field(pattern=_NAME)] | None = Field(
+        default=None, description="Only hints of this connector.", examples=["salesforce"]
+    )
+    ids: tuple[HintNumber, ...] | None = Field(
+        default=None, max_length=1000, description="Only these hints.", examples=[[412]]
+    )
 
 
 class Retried(CanonicalModel):
     """How many hints will be read again."""
 
-    hints: int = Field(ge=0)
+    hints: int = Field(ge=0, le=1_000_000, description="Hints that wait for another reading.", examples=[1])
 
 
 @router.post(
@@ -101,7 +116,7 @@ async def deliver(request: Request, rooms: InRooms, connector: ConnectorName) ->
     raise refusal or NotAuthenticated("No signature matches.")
 
 
-@router.post("/polls", summary="Poll the connected systems now", operation_id="pollNow")
+@router.post("/polls", summary="Poll the connected systems now", operation_id="pollSystems")
 async def poll_now(caller: Caller, rooms: InRooms) -> PollResults:
     """Ask every connector of the tenant what changed since its watermark; one that is away keeps none of the others."""
     return PollResults(results=tuple(map(_told, await rooms.intake.poll_all(caller.tenant))))

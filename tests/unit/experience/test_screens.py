@@ -25,6 +25,7 @@ from experience_apis.processes.models import (
     WorkStateSum,
 )
 from experience_apis.wording.catalog import wording
+from shared.identity.principal import Principal
 
 EN, DE = wording("en"), wording("de")
 NOBODY: frozenset[str] = frozenset()
@@ -249,4 +250,4 @@ def test_figures_not_yet_measured_say_so() -> None:
 
 
 def test_an_empty_list_of_projects_says_so() -> None:
-    assert project_list(ToldPage[Deal](items=()), EN).message == "No projects yet."
+    assert project_list(ToldPage[Deal](items=()), Principal("p", "p", "harbour"), EN).message == "No projects yet."

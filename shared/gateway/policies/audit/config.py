@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from shared.gateway.facts import Facts
+from typing import ClassVar
+
+from shared.gateway.facts import REFUSES_NOTHING, PolicyFacts
 
 
-class Audit(Facts):
+class Audit(PolicyFacts):
     """One line per act that changes something or was refused: who, through which client, on whose behalf, what."""
+
+    never_dry: ClassVar[str] = REFUSES_NOTHING

@@ -29,10 +29,12 @@ class AuditHandler:
                 "operation": self._operation,
                 "path": kit.path,
                 "status": kit.status,
+                "refused_by": kit.refused_by or None,
                 "subject": principal.subject if principal else None,
                 "actor": principal.actor if principal else None,
                 "client_id": principal.client_id if principal else None,
                 "tenant": principal.tenant if principal else None,
+                "session": principal.session if principal else None,
                 "address": kit.address,
                 "correlation_id": kit.correlation_id,
             }

@@ -16,6 +16,7 @@ from shared.persistence.kept_answers import KeptAnswer, RequestKey
 
 _LONGEST_KEY = 255
 _VISIBLE = re.compile(r"[!-~]+").fullmatch
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"').fullmatch
 _FIRST_BAD_STATUS = 400
 _RENEWALS_PER_CLAIM = 3
 _NOT_KEPT = frozenset({b"x-correlation-id", b"date", b"server", b"ratelimit", b"ratelimit-policy"})
@@ -31,8 +32,11 @@ def read_key(given: bytes) -> str:
     Raises: MalformedRequest.
     """
     key = given.decode("latin-1").strip()
-    if len(key) > len('""') and key.startswith('"') and key.endswith('"'):
-        key = key[1:-1]
+    if key.startswith('"'):
+        quoted = _QUOTED(key)
+        if quoted is None:
+            raise _refuse("The Idempotency-Key begins with a quotation mark and is no structured-field string.")
+        key = re.sub(r"\\(.)", r"\1", quoted[1])
     if not key:
         raise _refuse("The Idempotency-Key is empty.")
     if len(key) > _LONGEST_KEY:
@@ -45,8 +49,11 @@ def read_key(given: bytes) -> str:
 class IdempotencyHandler:
     """Claims the key before the work, keeps the answer after it.
 
-    Only answers that tell of something done (below 400) are kept; a refusal or a failure gives the key back, so the
-    corrected or repeated request may use it.
+    Only answers that tell of something done (below 400) are kept. A refusal or failure gives the key back: a kept 4xx
+    would lock the caller out of its own key after correcting what was wrong outside the body (a right, a mapping, a
+    state); a kept 5xx would repeat a trouble that is over. An answer with unknown effect (504) gives it back too:
+    asking again under the same key is how a caller finds out, and what lies behind the gate recognises the repeat by
+    the same reference. When the deadline passes while an answer is being kept, the keeping goes on.
     """
 
     def __init__(self, config: Idempotency, store: IdempotencyStore, operation: str) -> None:
@@ -55,6 +62,7 @@ class IdempotencyHandler:
         self._operation = operation
         self._claim = timedelta(seconds=config.claim_seconds)
         self._keep = timedelta(hours=config.keep_hours)
+        self._keeping: set[asyncio.Future[None]] = set()
 
     async def enter(self, kit: Kit) -> None:
         """Answer from memory, refuse, or let the request through with its claim."""
@@ -91,7 +99,11 @@ class IdempotencyHandler:
                 await self._store.release(key, ticket)
                 return
             headers = [(name, value) for name, value in answer.headers if name not in _NOT_KEPT]
-            await self._store.complete(key, ticket, KeptAnswer(answer.status, headers, answer.body), keep=self._keep)
+            kept = KeptAnswer(answer.status, headers, answer.body)
+            keeping = asyncio.ensure_future(self._store.complete(key, ticket, kept, keep=self._keep))
+            self._keeping.add(keeping)
+            keeping.add_done_callback(self._kept)
+            await asyncio.shield(keeping)
 
         async def give_back() -> None:
             holding.cancel()
@@ -99,6 +111,11 @@ class IdempotencyHandler:
 
         kit.on_answer = keep
         kit.on_failure = give_back
+
+    def _kept(self, keeping: asyncio.Future[None]) -> None:
+        self._keeping.discard(keeping)
+        if not keeping.cancelled():
+            keeping.exception()  # told to whoever still waits; else the claim ends by itself
 
     async def _hold(self, key: RequestKey, ticket: str) -> None:
         """Renew the claim while the work goes on; it ends by itself when the process dies."""

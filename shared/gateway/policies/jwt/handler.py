@@ -1,103 +1,144 @@
-"""Access tokens: signature, type, issuer, audience and time; a verified token is looked up, not verified again."""
+"""Access tokens: whose they are, whether they count, who holds them; a verified token is looked up, not verified again."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from hashlib import sha256
-from typing import Any
+from dataclasses import dataclass
+from math import inf
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jws import extract_compact
-from pydantic import ValidationError
-
-from shared.errors.taxonomy import FieldFinding, NotAuthenticated
+from shared.errors.taxonomy import FieldFinding, Misconfigured, NotAuthenticated
 from shared.gateway.kit import Kit
 from shared.gateway.policies.jwt.config import Jwt
 from shared.gateway.policies.jwt.keys import IssuerKeys
+from shared.gateway.policies.jwt.proofs import InvalidProof, Proofs
+from shared.gateway.policies.jwt.reader import TokenReader, refused, unverified
 from shared.gateway.supplies import Supplies
-from shared.identity.claims import AccessClaims, read_claims
+from shared.identity.claims import read_claims
 from shared.identity.principal import Principal
+from shared.identity.revocations import TokenMarks
+from shared.identity.trust import TrustedIssuer
 
-_TYPES = frozenset({"at+jwt", "application/at+jwt"})
-_LONGEST = 8192
+
+class RevocationsStale(Misconfigured):
+    """Whether the token was withdrawn cannot be known at present, and the policy says to refuse then."""
+
+    code = "revocations_stale"
+    sentence = "Whether access tokens still count cannot be found out at present; try again shortly."
 
 
-def _refuse(reason: str) -> NotAuthenticated:
-    return NotAuthenticated(reason, findings=[FieldFinding("header.authorization", reason)])
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token verified before; `key` is the one it is bound to."""
+
+    until: float
+    principal: Principal
+    marks: TokenMarks
+    key: str | None
 
 
 class JwtHandler:
-    """Turns a bearer token into the principal of the request."""
+    """Turns an access token into the principal of the request.
+
+    The common case, a bearer token seen before, is one look-up by the header as sent and four comparisons. A new entry
+    among the revocations makes it look over everything it remembers.
+    """
 
     def __init__(self, config: Jwt, supplies: Supplies) -> None:
-        self._config = config
-        self._issuer = supplies.issuer
-        self._audience = supplies.audience
         self._now = supplies.now
-        self._algorithms = list(config.algorithms)
-        self._keys = IssuerKeys(supplies.keys, pause=config.refetch_seconds, now=supplies.now, warn=supplies.warn_line)
-        self._verified: dict[bytes, tuple[float, Principal]] = {}
+        self._base = supplies.public_url
+        self._most = config.remembered_tokens
+        self._known: dict[bytes, _Known] = {}
+        self._revocations = supplies.revocations
+        self._generation = supplies.revocations.generation
+        is_strict = config.when_revocations_are_stale == "refuse"
+        self._stale_after = config.revocations_stale_after_seconds if is_strict else inf
+        own = TrustedIssuer(supplies.issuer, supplies.audience, supplies.keys, read_claims, config.algorithms)
+        self._readers = {
+            trusted.issuer: TokenReader(
+                trusted,
+                IssuerKeys(trusted.keys, pause=config.refetch_seconds, now=supplies.now, warn=supplies.warn_line),
+                leeway=config.leeway_seconds,
+                now=supplies.now,
+            )
+            for trusted in (*supplies.trusted, own)
+        }
+        self._proofs = None
+        if config.dpop is not None:
+            self._proofs = Proofs(
+                supplies.used,
+                algorithms=config.dpop.algorithms,
+                seconds=config.dpop.proof_seconds,
+                admits_when_unknown=config.dpop.when_proofs_cannot_be_remembered == "admit",
+                now=supplies.now,
+            )
 
     def enter(self, kit: Kit) -> Awaitable[None] | None:
-        """Recognise a token verified before at once; verify a new one."""
+        """Recognise a token verified before at once; verify a new one, and every proof of possession."""
         given = kit.header(b"authorization")
         if given is None:
             raise NotAuthenticated(findings=[FieldFinding("header.authorization", "An access token is required.")])
-        remembered = self._verified.get(sha256(given).digest())
-        if remembered is not None and remembered[0] > self._now():
-            kit.principal = remembered[1]
-            return None
-        return self._verify(kit, given)
+        now, revocations = self._now(), self._revocations
+        if self._generation != revocations.generation:
+            self._look_over()
+        if now - revocations.confirmed_at > self._stale_after:
+            raise RevocationsStale(retry_after=5)
+        known = self._known.get(given)
+        if known is not None and known.until > now:
+            kit.principal = known.principal
+            return None if known.key is None else self._proven(kit, known.key, known.principal.token)
+        return self._verified(kit, given)
 
-    async def _verify(self, kit: Kit, given: bytes) -> None:
+    async def _verified(self, kit: Kit, given: bytes) -> None:
         scheme, _, raw = given.partition(b" ")
-        raw = raw.strip()
-        if scheme.lower() != b"bearer" or not raw or len(raw) > _LONGEST:
-            raise _refuse("The Authorization header does not carry a bearer token.")
-        claims = self._checked(await self._decoded(raw))
+        raw, scheme = raw.strip(), scheme.lower()
+        if scheme not in {b"bearer", b"dpop"} or not raw:
+            raise refused("The Authorization header does not carry an access token.")
+        said = unverified(raw)
+        reader = self._readers.get(said.issuer or "")
+        if reader is None:
+            raise refused("The access token comes from another issuer.")
+        claims, kid = await reader.read(raw, said)
+        marks = claims.marks(kid)
+        if self._revocations.covers(marks):
+            raise refused("The access token has been revoked.")
+        key = claims.cnf.jkt if claims.cnf else None
+        _fits(scheme, key, takes_proofs=self._proofs is not None)
         principal = claims.principal(raw.decode("ascii"))
-        self._remember(sha256(given).digest(), claims.exp, principal)
+        if key is not None:
+            await self._proven(kit, key, principal.token)
+        self._remember(given, _Known(claims.exp, principal, marks, key))
         kit.principal = principal
 
-    async def _decoded(self, raw: bytes) -> dict[str, Any]:
-        try:
-            header = extract_compact(raw).headers()
-        except (JoseError, ValueError, TypeError) as error:
-            raise _refuse("The access token cannot be read.") from error
-        kind, algorithm, kid = header.get("typ"), header.get("alg"), header.get("kid")
-        if not isinstance(kind, str) or kind.lower() not in _TYPES:
-            raise _refuse("The token is not an access token.")
-        if algorithm not in self._config.algorithms:
-            raise _refuse("The access token is signed with an algorithm that does not count here.")
-        if not isinstance(kid, str):
-            raise _refuse("The access token does not name its key.")
-        key = self._keys.known(kid) or await self._keys.find(kid)
-        if key is None:
-            raise _refuse("The access token is signed with an unknown key.")
-        try:
-            return jwt.decode(raw, key, algorithms=self._algorithms).claims
-        except (JoseError, ValueError, TypeError) as error:
-            raise _refuse("The signature of the access token does not hold.") from error
+    async def _proven(self, kit: Kit, key: str, token: str) -> None:
+        shown = [value for name, value in kit.scope["headers"] if name == b"dpop"]
+        if len(shown) != 1 or self._proofs is None:
+            raise InvalidProof("The request needs exactly one DPoP header.")
+        address = f"{self._base or _origin(kit)}{kit.path}"
+        if await self._proofs.key_of(shown[0], method=kit.method, address=address, token=token) != key:
+            raise InvalidProof("The DPoP proof is signed with another key than the one the access token is bound to.")
 
-    def _checked(self, found: dict[str, Any]) -> AccessClaims:
-        try:
-            claims = read_claims(found)
-        except ValidationError as error:
-            names = sorted({str(one["loc"][0]) for one in error.errors() if one["loc"]})
-            raise _refuse(f"The access token lacks a usable claim: {', '.join(names)}.") from error
-        now, leeway = self._now(), self._config.leeway_seconds
-        if claims.iss != self._issuer:
-            raise _refuse("The access token comes from another issuer.")
-        if not claims.is_meant_for(self._audience):
-            raise _refuse("The access token is meant for another audience.")
-        if claims.exp + leeway <= now:
-            raise _refuse("The access token has expired.")
-        if claims.iat - leeway > now or (claims.nbf is not None and claims.nbf - leeway > now):
-            raise _refuse("The access token is not valid yet.")
-        return claims
+    def _look_over(self) -> None:
+        self._generation = self._revocations.generation
+        covers = self._revocations.covers
+        self._known = {given: known for given, known in self._known.items() if not covers(known.marks)}
 
-    def _remember(self, digest: bytes, until: float, principal: Principal) -> None:
-        if len(self._verified) >= self._config.remembered_tokens:
-            del self._verified[next(iter(self._verified))]
-        self._verified[digest] = (until, principal)
+    def _remember(self, given: bytes, known: _Known) -> None:
+        if len(self._known) >= self._most:
+            del self._known[next(iter(self._known))]
+        self._known[given] = known
+
+
+def _fits(scheme: bytes, key: str | None, *, takes_proofs: bool) -> None:
+    if key is None and scheme == b"dpop":
+        raise refused("The access token is not bound to a key; present it as a bearer token.")
+    if key is not None and not takes_proofs:
+        raise refused("Access tokens bound to a key are not taken here.")
+    if key is not None and scheme != b"dpop":
+        error = refused("The access token is bound to a key; present it with the scheme DPoP and a proof.")
+        error.extra["token_type"] = "DPoP"
+        raise error
+
+
+def _origin(kit: Kit) -> str:
+    host = (kit.header(b"host") or b"").decode("latin-1")
+    return f"{kit.scope.get('scheme', 'http')}://{host}"

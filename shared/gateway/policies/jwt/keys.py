@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from joserfc.errors import JoseError
-from joserfc.jwk import Key, KeySet
+from joserfc.jwk import Key, KeySet, OctKey
 
 from shared.errors.taxonomy import PlatformError, VendorUnavailable
-from shared.gateway.supplies import KeySource, Line
+from shared.gateway.supplies import Line
+from shared.identity.trust import KeySource
 
 _STALE_AFTER = 300.0
+_PAUSE_WITHOUT_KEYS = 1.0
 
 
 class IssuerKeys:
@@ -41,8 +43,11 @@ class IssuerKeys:
         async with self._lock:
             if (key := self.known(kid)) is not None:
                 return key
-            if self._now() - self._tried_at >= self._pause or not self._keys:
+            pause = self._pause if self._keys else min(self._pause, _PAUSE_WITHOUT_KEYS)
+            if self._now() - self._tried_at >= pause:
                 await self._fetch()
+            elif not self._keys:
+                raise VendorUnavailable("The issuer of access tokens cannot be reached.", retry_after=5)
         return self._keys.get(kid)
 
     async def _fetch(self) -> None:
@@ -58,5 +63,10 @@ class IssuerKeys:
             if not self._keys:
                 raise VendorUnavailable("The issuer's keys cannot be read.", retry_after=5) from error
         else:
-            self._keys = {key.kid: key for key in fetched.keys if key.kid}
+            self._keys = {key.kid: key for key in fetched.keys if key.kid and _signs(key)}
             self._fetched_at = self._tried_at
+
+
+def _signs(key: Key) -> bool:
+    """A shared secret or a key for encryption never verifies a token, whoever publishes it."""
+    return not isinstance(key, OctKey) and key.as_dict(private=False).get("use", "sig") == "sig"

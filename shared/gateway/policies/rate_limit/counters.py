@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -46,12 +47,23 @@ class LocalCounters(Protocol):
         ...
 
 
-class SharedCounters(Protocol):
-    """Counts one request in windows that several replicas share."""
+class Purse(Protocol):
+    """A caller's account with shared counters, as one replica holds it."""
 
-    async def take(self, counts: tuple[Count, ...]) -> list[Standing]:
-        """Count it; a request refused by one window may stay counted in those before it.
+    def take(self) -> list[Standing] | Awaitable[list[Standing]]:
+        """Count one request in all windows at once, or in none when one of them is full; waits only when it must.
 
-        Raises: CountersUnreachable.
+        Raises: CountersUnreachable, at once or when awaited.
         """
+        ...
+
+
+class SharedCounters(Protocol):
+    """Counts requests in windows that several replicas share."""
+
+    outages: int
+    """How many times the counters were lost; a new number is a new outage."""
+
+    def purse(self, key: str, windows: tuple[Window, ...], *, share: float, seconds: float) -> Purse:
+        """The account of the caller `key`; `share` and `seconds` bound what is taken ahead of need, 0 is nothing."""
         ...

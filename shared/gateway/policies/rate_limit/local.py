@@ -69,7 +69,11 @@ class ProcessStorage(Storage, MovingWindowSupport):
                 events.popleft()
             return len(events), (events[0] if events else now) + window.per_seconds
         spent, until = self._fixed.get(count.key, (0, 0.0))
-        return (spent, until) if until > now else (0, now + window.per_seconds)
+        if until > now:
+            return spent, until
+        if window.algorithm == "aligned":
+            return 0, (now // window.per_seconds + 1) * window.per_seconds
+        return 0, now + window.per_seconds
 
     def _add(self, count: Count, spent: int, until: float, now: float) -> None:
         if count.window.algorithm == "moving":

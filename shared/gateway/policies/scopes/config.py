@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.gateway.facts import Facts
+from shared.gateway.facts import PolicyFacts
 
 
-class Scopes(Facts):
+class Scopes(PolicyFacts):
     """What a caller must hold besides a valid token; the scopes themselves stand at the operation."""
 
     tenants: tuple[str, ...] | None = Field(

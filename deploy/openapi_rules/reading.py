@@ -1,0 +1,137 @@
+"""A document as the rules walk it: operations, schemas, properties, references; no rule of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
+_MISSING: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path."""
+
+    place: str
+    path: str
+    method: str
+    told: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One schema: where it stands and, for a property, its name."""
+
+    place: str
+    schema: dict[str, Any]
+    name: str | None = None
+
+
+def escaped(part: str) -> str:
+    """A segment of a JSON pointer."""
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+@dataclass(frozen=True)
+class Document:
+    """One OpenAPI or AsyncAPI document, read once and asked many times."""
+
+    content: dict[str, Any]
+    _resolved: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+    def resolved(self, node: Any) -> dict[str, Any]:
+        """What a reference leads to; the node itself where it is none."""
+        while isinstance(node, dict) and isinstance(node.get("$ref"), str):
+            node = self.at(node["$ref"])
+        return node if isinstance(node, dict) else _MISSING
+
+    def at(self, reference: str) -> dict[str, Any]:
+        """What stands at `#/…`; nothing where the reference leads nowhere."""
+        if reference not in self._resolved:
+            node: Any = self.content
+            for part in reference.removeprefix("#/").split("/"):
+                node = node.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, dict) else {}
+            self._resolved[reference] = node if isinstance(node, dict) else _MISSING
+        return self._resolved[reference]
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation of an OpenAPI document."""
+        return tuple(
+            Operation(f"/paths/{escaped(path)}/{method}", path, method, told)
+            for path, item in self.content.get("paths", {}).items()
+            for method, told in item.items()
+            if method in METHODS
+        )
+
+    def parameters(self, operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every parameter with its place."""
+        for at, one in enumerate(operation.told.get("parameters", ())):
+            yield f"{operation.place}/parameters/{at}", self.resolved(one)
+
+    def bodies(self, operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every media type of the request body with its place."""
+        content = self.resolved(operation.told.get("requestBody", {})).get("content", {})
+        for name, media in content.items():
+            yield f"{operation.place}/requestBody/content/{escaped(name)}", media
+
+    def answers(self, operation: Operation) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Every answer: place, status, the answer itself."""
+        for status, answer in operation.told.get("responses", {}).items():
+            yield f"{operation.place}/responses/{status}", str(status), self.resolved(answer)
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every schema node of components, parameters, bodies and answers, each once."""
+        return tuple(self._all_nodes())
+
+    def _all_nodes(self) -> Iterator[Node]:
+        components = self.content.get("components", {})
+        for name, schema in components.get("schemas", {}).items():
+            yield from self._below(f"/components/schemas/{escaped(name)}", schema, None)
+        for name, answer in components.get("responses", {}).items():
+            for kind, media in answer.get("content", {}).items():
+                place = f"/components/responses/{escaped(name)}/content/{escaped(kind)}/schema"
+                yield from self._below(place, media.get("schema", {}), None)
+        for name, header in components.get("headers", {}).items():
+            yield from self._below(f"/components/headers/{escaped(name)}/schema", header.get("schema", {}), None)
+        for name, one in components.get("parameters", {}).items():
+            yield from self._below(f"/components/parameters/{escaped(name)}/schema", one.get("schema", {}), None)
+        for operation in self.operations:
+            for at, one in enumerate(operation.told.get("parameters", ())):
+                if "$ref" not in one:
+                    yield from self._below(f"{operation.place}/parameters/{at}/schema", one.get("schema", {}), None)
+            for place, media in self.bodies(operation):
+                yield from self._below(f"{place}/schema", media.get("schema", {}), None)
+            for status, answer in operation.told.get("responses", {}).items():
+                if "$ref" not in answer:
+                    for kind, media in answer.get("content", {}).items():
+                        place = f"{operation.place}/responses/{status}/content/{escaped(kind)}/schema"
+                        yield from self._below(place, media.get("schema", {}), None)
+
+    def _below(self, place: str, schema: Any, name: str | None) -> Iterator[Node]:
+        if not isinstance(schema, dict):
+            return
+        yield Node(place, schema, name)
+        for key, inner in schema.get("properties", {}).items():
+            yield from self._below(f"{place}/properties/{escaped(key)}", inner, key)
+        for word in ("items", "additionalProperties"):
+            yield from self._below(f"{place}/{word}", schema.get(word), None)
+        for word in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            for at, inner in enumerate(schema.get(word, ())):
+                yield from self._below(f"{place}/{word}/{at}", inner, None)
+
+    @cached_property
+    def properties(self) -> tuple[Node, ...]:
+        """Every property of every object."""
+        return tuple(node for node in self.nodes if node.name is not None)
+
+    def branches(self, schema: dict[str, Any]) -> list[dict[str, Any]]:
+        """What a schema may be, besides null: itself, or the branches of its anyOf / oneOf."""
+        for word in ("anyOf", "oneOf"):
+            if word in schema:
+                return [one for one in schema[word] if one.get("type") != "null"]
+        return [schema]

@@ -1,0 +1,208 @@
+"""What the site shows: the registry, the published documents, the plans and the changelog, read anew when files change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from time import monotonic
+
+from experience_apis.developer.specs import Operation, Spec, read_spec
+from shared.errors.taxonomy import NotFound
+from shared.gateway.document import PlanBook, read_facts
+from shared.gateway.plans import Plan
+from shared.gateway.policies.lifecycle.config import LifecycleState
+from shared.gateway.registry import ApiEntry, VersionEntry, load_registry
+from shared.serving.differences.changelog import ApiChangelog, read_changelog
+
+_EVENTS = "events"
+_NOT_ASKED_FOR = frozenset({"internal", "anonymous", "webhooks"})
+_LOOK_EVERY_SECONDS = 2.0
+_TIERS = ("experience", "process", "system")
+_STATES = ("active", "preview", "deprecated", "retired")
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One version of one API, with its document where there is one."""
+
+    api: ApiEntry
+    version: str
+    entry: VersionEntry
+    spec: Spec | None
+    changes: ApiChangelog | None = None
+
+    @property
+    def key(self) -> str:
+        """`experience-partner.v1`, the name of its files."""
+        return f"{self.api.tier}-{self.api.name}.{self.version}"
+
+    @property
+    def address(self) -> str:
+        """Its page."""
+        return f"/developer/apis/{self.api.tier}/{self.api.name}/{self.version}"
+
+    @property
+    def state(self) -> str:
+        """How far it is today: a deprecated version whose sunset has passed is retired."""
+        until = self.entry.sunset_at
+        is_over = until is not None and until <= datetime.now(UTC)
+        return LifecycleState.RETIRED.value if is_over else self.entry.state.value
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """Its operations in the document's order."""
+        return tuple(self.spec.operations.values()) if self.spec else ()
+
+    @property
+    def can_be_tried(self) -> bool:
+        """Whether a caller outside may reach it; the inner tiers stand behind it."""
+        return self.api.tier == "experience"
+
+    def operation(self, operation_id: str) -> Operation:
+        """One operation.
+
+        Raises: NotFound.
+        """
+        found = self.spec.operations.get(operation_id) if self.spec else None
+        if found is None:
+            raise NotFound(f"{self.api.title} {self.version} has no operation of this name.")
+        return found
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Everything the site shows, at one moment."""
+
+    editions: Mapping[tuple[str, str, str], Edition]
+    plans: Mapping[str, Plan]
+    events: Spec
+    event_changes: ApiChangelog | None
+    changelog: Sequence[ApiChangelog] = field(default=())
+
+    def edition(self, tier: str, api: str, version: str) -> Edition:
+        """One version of an API.
+
+        Raises: NotFound.
+        """
+        found = self.editions.get((tier, api, version))
+        if found is None:
+            raise NotFound("There is no such API or version.")
+        return found
+
+    def versions_of(self, api: ApiEntry) -> tuple[Edition, ...]:
+        """All versions of an API, newest first."""
+        found = [one for one in self.editions.values() if one.api is api]
+        return tuple(sorted(found, key=lambda one: int(one.version[1:]), reverse=True))
+
+    @cached_property
+    def leading(self) -> tuple[Edition, ...]:
+        """Of every API the version to start with: the newest active one, else the newest."""
+        chosen: list[Edition] = []
+        for api in {id(one.api): one.api for one in self.editions.values()}.values():
+            versions = self.versions_of(api)
+            chosen.append(next((one for one in versions if one.state == "active"), versions[0]))
+        return tuple(sorted(chosen, key=lambda one: (_TIERS.index(one.api.tier), one.api.title)))
+
+    @cached_property
+    def asked_plans(self) -> Mapping[str, Plan]:
+        """The plans a developer can ask for."""
+        return {name: plan for name, plan in self.plans.items() if name not in _NOT_ASKED_FOR}
+
+    @property
+    def ending(self) -> tuple[Edition, ...]:
+        """Versions that are deprecated or retired, soonest end first."""
+        last = datetime.max.replace(tzinfo=UTC)
+        found = [one for one in self.editions.values() if one.state in {"deprecated", "retired"}]
+        return tuple(sorted(found, key=lambda one: one.entry.sunset_at or last))
+
+    @cached_property
+    def audiences(self) -> tuple[str, ...]:
+        """Every audience an API is made for."""
+        return tuple(sorted({one.api.audience for one in self.editions.values()}))
+
+
+def matching(shelf: Shelf, *, words: str = "", tier: str = "", audience: str = "", state: str = "") -> list[Edition]:
+    """The APIs that fit a search; with a state, the version of that state."""
+    found: list[Edition] = []
+    for leading in shelf.leading:
+        edition = leading
+        if state and state != leading.state:
+            others = [one for one in shelf.versions_of(leading.api) if one.state == state]
+            if not others:
+                continue
+            edition = others[0]
+        fits = (not tier or edition.api.tier == tier) and (not audience or edition.api.audience == audience)
+        if fits and all(word in search_text(edition) for word in words.lower().split()):
+            found.append(edition)
+    return found
+
+
+def search_text(edition: Edition) -> str:
+    """What a search looks at: names, sentences, operations and paths."""
+    told = [edition.api.title, edition.api.name, edition.api.description, edition.api.audience, edition.api.tier]
+    told += [f"{one.summary} {one.path} {one.id}" for one in edition.operations]
+    return " ".join(told).lower()
+
+
+def tiers() -> tuple[str, ...]:
+    """The tiers, outermost first."""
+    return _TIERS
+
+
+def states() -> tuple[str, ...]:
+    """The states of a version."""
+    return _STATES
+
+
+class Library:
+    """Holds the shelf and notices when its files change."""
+
+    def __init__(self, gateway_dir: Path, openapi_dir: Path) -> None:
+        self._gateway = gateway_dir
+        self._openapi = openapi_dir
+        self._stamp: tuple[tuple[str, int], ...] = ()
+        self._looked = -_LOOK_EVERY_SECONDS
+        self._shelf: Shelf | None = None
+
+    def shelf(self) -> Shelf:
+        """What is to be shown now."""
+        now = monotonic()
+        if self._shelf is None or now - self._looked >= _LOOK_EVERY_SECONDS:
+            self._looked = now
+            stamp = self._files()
+            if self._shelf is None or stamp != self._stamp:
+                self._shelf = read_shelf(self._gateway, self._openapi)
+                self._stamp = stamp
+        return self._shelf
+
+    def _files(self) -> tuple[tuple[str, int], ...]:
+        paths = [self._gateway / "registry.yaml", self._gateway / "plans.yaml", *sorted(self._openapi.glob("*.yaml"))]
+        return tuple((path.name, path.stat().st_mtime_ns) for path in paths if path.exists())
+
+
+def read_shelf(gateway_dir: Path, openapi_dir: Path) -> Shelf:
+    """Registry, plans and documents from their files."""
+    changelogs = {(one.name, one.version): one for one in read_changelog(openapi_dir)}
+    editions: dict[tuple[str, str, str], Edition] = {}
+    for api in load_registry(gateway_dir).apis:
+        if not api.published:
+            continue
+        for version, entry in api.versions.items():
+            path = openapi_dir / f"{api.tier}-{api.name}.{version}.yaml"
+            editions[api.tier, api.name, version] = Edition(
+                api=api,
+                version=version,
+                entry=entry,
+                spec=read_spec(path) if path.exists() else None,
+                changes=changelogs.get((f"{api.tier}-{api.name}", version)),
+            )
+    return Shelf(
+        editions=editions,
+        plans=read_facts(gateway_dir / "plans.yaml", PlanBook).plans,
+        events=read_spec(openapi_dir / f"{_EVENTS}.v1.yaml"),
+        event_changes=changelogs.get((_EVENTS, "v1")),
+        changelog=tuple(changelogs.values()),
+    )

@@ -1,0 +1,17 @@
+"""Puts the developer site together: its library, its public pages and those of people who have logged in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from experience_apis.developer.catalog import Library
+from experience_apis.developer.routes import public_pages
+from experience_apis.developer.site import Site
+
+
+def developer_pages(gateway_dir: Path, openapi_dir: Path, *, address: str) -> list[APIRouter]:
+    """Every page under /developer; `address` is where callers reach this tier."""
+    site = Site(Library(gateway_dir, openapi_dir), address=address)
+    return [public_pages(site)]

@@ -1,0 +1,73 @@
+"""Deadline: gives a request up when nobody waits for it any more; time only, no meaning."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from time import monotonic
+
+from shared.errors.taxonomy import DeadlineExceeded, FieldFinding, MalformedRequest, TimeRanOut
+from shared.gateway.kit import Kit
+from shared.gateway.policies.deadline.config import Deadline
+from shared.telemetry.context import TimeLimit, deadline
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_DIGITS = 10
+
+
+class DeadlineHandler:
+    """Settles the moment; `within` enforces it."""
+
+    def __init__(self, config: Deadline) -> None:
+        self._seconds = config.seconds
+        self._accept = config.accept_from_caller
+
+    def enter(self, kit: Kit) -> None:
+        """The smaller of the declared time and what the caller says is left of its own."""
+        given = kit.header(b"x-request-deadline") if self._accept else None
+        if given is None:
+            kit.deadline = monotonic() + self._seconds
+            return
+        if not given.isdigit() or len(given) > _MOST_DIGITS:
+            reason = "X-Request-Deadline is the number of milliseconds the caller still waits."
+            raise MalformedRequest(reason, findings=[FieldFinding("header.x-request-deadline", reason)])
+        if not int(given):
+            raise TimeRanOut("The caller's time had run out when the request arrived; nothing was begun.")
+        kit.deadline = monotonic() + min(self._seconds, int(given) / 1000)
+
+
+async def within(kit: Kit, work: Awaitable[None]) -> None:
+    """Wait for the work until `kit.deadline`; outgoing calls see the same moment.
+
+    Raises: TimeRanOut for a read, DeadlineExceeded for a write, whose effect is then not known.
+    """
+    assert kit.deadline is not None  # noqa: S101 - asked for by the caller
+    limit = TimeLimit(kit.deadline)
+    token = deadline.set(limit)
+    clock = asyncio.timeout(kit.deadline - monotonic())
+    try:
+        async with clock:
+            await work
+    except TimeoutError as error:
+        if clock.expired():
+            raise TimeRanOut if kit.method in _READS else DeadlineExceeded from error
+        raise
+    finally:
+        limit.is_over = True  # for background work that took this context along: it is nobody's time limit any more
+        deadline.reset(token)
+
+
+async def before(kit: Kit, step: Awaitable[object]) -> None:
+    """Wait for a step before the work (a slow body, a store) until `kit.deadline`.
+
+    Raises: TimeRanOut: the work was not begun.
+    """
+    assert kit.deadline is not None  # noqa: S101 - asked for by the caller
+    clock = asyncio.timeout(kit.deadline - monotonic())
+    try:
+        async with clock:
+            await step
+    except TimeoutError as error:
+        if clock.expired():
+            raise TimeRanOut("The time for this request ran out before it was begun.") from error
+        raise

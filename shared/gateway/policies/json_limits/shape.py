@@ -1,0 +1,100 @@
+"""The shape of a JSON text, measured without building more of it than needed; bytes and numbers only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NOT_A_BRACKET = re.compile(rb"[^\[\]{}]+")
+
+
+class Bounds(NamedTuple):
+    """What a text may not exceed."""
+
+    depth: int
+    keys: int
+    items: int
+    string: int
+
+
+class Exceeded(Exception):
+    """The text breaks a bound; the message says which, in words for the caller."""
+
+
+def is_plainly_within(body: bytes, bounds: Bounds) -> bool:
+    """Whether counting characters alone shows that every bound holds and no object names a member twice."""
+    if body.count(b"{") + body.count(b"[") > bounds.depth or len(body) > bounds.string:
+        return False
+    if body.count(b":") > bounds.keys or body.count(b",") >= bounds.items:
+        return False
+    names = _KEY.findall(body)
+    return len(set(names)) == len(names) and not any(b"\\" in name for name in names)
+
+
+def measure(body: bytes, bounds: Bounds) -> None:
+    """Read the text and hold it against the bounds.
+
+    Raises: Exceeded naming the first bound that is broken; ValueError when the text is no JSON.
+    """
+    bare = _STRING.sub(b"", body)
+    if _depth(bare) > bounds.depth:
+        raise Exceeded(f"Objects and arrays stand more than {bounds.depth} deep within each other.")
+    if bare.count(b":") > bounds.keys:
+        raise Exceeded(f"The objects have more than {bounds.keys} members together.")
+    look = _looker(bounds)
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise Exceeded(f"An object names the member `{_twice(pairs)}` twice.")
+        for name, value in pairs:
+            if len(name) > bounds.string:
+                raise Exceeded(f"The name of a member is longer than {bounds.string} characters.")
+            look(value)
+        return found
+
+    look(json.loads(body, object_pairs_hook=members, parse_constant=_no_constant))
+
+
+def _looker(bounds: Bounds) -> Callable[[Any], None]:
+    def look(value: Any) -> None:
+        if isinstance(value, str):
+            if len(value) > bounds.string:
+                raise Exceeded(f"A string is longer than {bounds.string} characters.")
+        elif isinstance(value, list):
+            items = cast("list[Any]", value)
+            if len(items) > bounds.items:
+                raise Exceeded(f"An array has more than {bounds.items} items.")
+            for item in items:
+                if isinstance(item, str | list):  # objects have been looked at when they were read
+                    look(item)
+
+    return look
+
+
+def _depth(bare: bytes) -> int:
+    deepest = depth = 0
+    for bracket in _NOT_A_BRACKET.sub(b"", bare):
+        if bracket in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest
+
+
+def _twice(pairs: list[tuple[str, Any]]) -> str:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name[:40]
+        seen.add(name)
+    return ""
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

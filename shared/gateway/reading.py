@@ -1,0 +1,44 @@
+"""Reads one declared file into its schema; files and facts enter, refusals with file and place leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from shared.gateway.facts import Facts
+
+_F = TypeVar("_F", bound=Facts)
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class DocumentRefused(Exception):
+    """A policy document cannot be used; every line names file, place and reason."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def read_facts(path: Path, schema: type[_F]) -> _F:
+    """One document, checked.
+
+    Raises: DocumentRefused naming file, place and reason.
+    """
+    try:
+        content: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader either way
+    except OSError as error:
+        raise DocumentRefused([f"{path}: {error.strerror or 'cannot be read'}"]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DocumentRefused([f"{path}: {error}"]) from error
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise DocumentRefused(
+            [
+                f"{path}: {'.'.join(str(part) for part in one['loc']) or 'document'}: {one['msg']}"
+                for one in error.errors()
+            ]
+        ) from error

@@ -1,0 +1,48 @@
+"""Examples of whole bodies, put together from what each property shows; schemas enter, JSON values leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_DEEPEST = 12
+NOTHING: Any = object()
+"""No example can be made."""
+
+
+def composed(schema: dict[str, Any], schemas: dict[str, Any], *, depth: int = 0) -> Any:
+    """A value the schema describes: its own example, else one made of its parts; NOTHING where a part shows nothing."""
+    if depth > _DEEPEST:
+        return NOTHING
+    for word in ("examples", "enum"):
+        if schema.get(word):
+            return schema[word][0]
+    if "const" in schema:
+        return schema["const"]
+    if "$ref" in schema:
+        return composed(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth=depth + 1)
+    for word in ("anyOf", "oneOf"):
+        if word in schema:
+            made = (composed(one, schemas, depth=depth + 1) for one in schema[word] if one.get("type") != "null")
+            return next((one for one in made if one is not NOTHING), None)
+    if schema.get("type") == "array":
+        return _rows(schema, schemas, depth)
+    if schema.get("type") == "object" or "properties" in schema:
+        return _members(schema, schemas, depth)
+    return schema.get("default", NOTHING)
+
+
+def _rows(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> Any:
+    row = composed(schema.get("items", {}), schemas, depth=depth + 1)
+    return [] if row is NOTHING or schema.get("maxItems") == 0 else [row]
+
+
+def _members(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> Any:
+    required = set(schema.get("required", ()))
+    whole: dict[str, Any] = {}
+    for name, inner in schema.get("properties", {}).items():
+        made = composed(inner, schemas, depth=depth + 1)
+        if made is not NOTHING:
+            whole[name] = made
+        elif name in required:
+            return NOTHING
+    return whole

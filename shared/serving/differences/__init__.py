@@ -1,0 +1,1 @@
+"""What changed between two releases of an API document, and whether callers have to care; documents enter, no tier."""

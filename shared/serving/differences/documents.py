@@ -1,0 +1,99 @@
+"""Compares two whole documents, OpenAPI or AsyncAPI; files are read elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from shared.serving.differences.changes import Change, Node, Weight, gathered
+from shared.serving.differences.events import compare_asyncapi
+from shared.serving.differences.operations import OperationComparison
+from shared.serving.differences.reading import Tree, listed, node
+from shared.serving.differences.security import compare_schemes
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_PARAMETER = re.compile(r"\{[^}]*\}")
+_Found = Iterator[tuple[str, Change]]
+
+
+def differences(old: Node, new: Node) -> tuple[Change, ...]:
+    """Every difference between two documents of one kind, heaviest first; the release number itself is none."""
+    kinds = tuple("asyncapi" if "asyncapi" in one else "openapi" for one in (old, new))
+    if kinds[0] != kinds[1]:
+        told = f"The document is {kinds[1]} instead of {kinds[0]}."
+        return (Change(Weight.BREAKING, "document_kind_changed", "document", told),)
+    trees = Tree(old), Tree(new)
+    found = gathered(compare_asyncapi(*trees) if kinds[0] == "asyncapi" else _openapi(*trees))
+    if not found and _without_release(old) != _without_release(new):
+        told = "The document is written differently; nothing changed for callers."
+        return (Change(Weight.EDITORIAL, "document_edited", "document", told),)
+    return found
+
+
+def _openapi(old: Tree, new: Tree) -> _Found:
+    before, after = old.document, new.document
+    yield from _of_document(_info(node(before.get("info")), node(after.get("info"))))
+    yield from _of_document(_servers(before, after))
+    schemes = [node(node(one.get("components")).get("securitySchemes")) for one in (before, after)]
+    yield from _of_document(compare_schemes(schemes[0], schemes[1]))
+    if before.get("tags") != after.get("tags"):
+        yield "", Change(Weight.EDITORIAL, "tags_changed", "document", "The groups of operations are told differently.")
+    yield from _paths(old, new, "paths")
+    yield from _paths(old, new, "webhooks")
+
+
+def _paths(old: Tree, new: Tree, where: Literal["paths", "webhooks"]) -> _Found:
+    before, after = _operations(old, where), _operations(new, where)
+    comparison = OperationComparison(old, new, is_ours=where == "webhooks")
+    for key in after.keys() - before.keys():
+        name = after[key][0]
+        yield name, Change(Weight.ADDITIVE, "operation_added", "operation", f"`{name}` is new.")
+    for key in before.keys() - after.keys():
+        name = before[key][0]
+        yield name, Change(Weight.BREAKING, "operation_removed", "operation", f"`{name}` is gone.")
+    for key, (_, told, shared) in before.items():
+        if key in after:
+            name, now, shared_now = after[key]
+            for change in comparison.compare(told, now, (shared, shared_now)):
+                yield name, change
+
+
+def _operations(tree: Tree, where: str) -> dict[tuple[str, str], tuple[str, Node, list[Any]]]:
+    """Operations by method and path; the names of path parameters make no difference."""
+    found: dict[tuple[str, str], tuple[str, Node, list[Any]]] = {}
+    for path, told in node(tree.document.get(where)).items():
+        item = tree.at(told)
+        for method in METHODS:
+            if method in item:
+                key = (method, _PARAMETER.sub("{}", path))
+                found[key] = (f"{method.upper()} {path}", node(item[method]), listed(item.get("parameters")))
+    return found
+
+
+def _info(old: Node, new: Node) -> Iterator[Change]:
+    before, after = str(old.get("x-lifecycle", "active")), str(new.get("x-lifecycle", "active"))
+    if before != after:
+        weight = Weight.BREAKING if after == "retired" else Weight.ADDITIVE
+        told = f"This version is {after}; it was {before}."
+        yield Change(weight, "lifecycle_changed", "version", told)
+    others = {*old, *new} - {"version", "x-lifecycle"}
+    if any(old.get(name) != new.get(name) for name in others):
+        yield Change(Weight.EDITORIAL, "info_changed", "document", "The document's introduction changed.")
+
+
+def _servers(old: Node, new: Node) -> Iterator[Change]:
+    before, after = ({node(one).get("url"): one for one in listed(told.get("servers"))} for told in (old, new))
+    for url in after.keys() - before.keys():
+        yield Change(Weight.ADDITIVE, "server_added", "document", f"The API is also reached at `{url}`.")
+    for url in before.keys() - after.keys():
+        yield Change(Weight.BREAKING, "server_removed", "document", f"The API is no longer reached at `{url}`.")
+
+
+def _of_document(changes: Iterator[Change]) -> _Found:
+    return (("", change) for change in changes)
+
+
+def _without_release(document: Node) -> Node:
+    info = {name: told for name, told in node(document.get("info")).items() if name != "version"}
+    return {**document, "info": info}
