@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from experience_apis.accounts import routes as accounts
 from experience_apis.desk.pages import assets_router
 from experience_apis.developer.pages import developer_pages
+from experience_apis.customer import routes as customer
 from experience_apis.finance import routes as finance
 from experience_apis.identity import client_routes
 from experience_apis.identity.assertions import Assertions
@@ -20,6 +21,7 @@ from experience_apis.identity.client_register import ClientRegister
 from experience_apis.identity.credentials import FailureThrottle, SecretKeeper
 from experience_apis.identity.issuer import Issuer, issuer_proofs
 from experience_apis.identity.keys import KeyRing, Seal, rotating, sealing_secret
+from experience_apis.identity.openid_routes import openid_routes
 from experience_apis.identity.people.seeds import read_users_file
 from experience_apis.identity.people.sessions import SessionLimits
 from experience_apis.identity.providers import Providers, read_providers
@@ -37,17 +39,19 @@ from experience_apis.processes.tier import ProcessTier
 from experience_apis.processes.wire import ProcessWire
 from experience_apis.settings import ExperienceSettings
 from shared.gateway.document import DocumentRefused, GatewayDocuments, load_documents
+from shared.gateway.policies.audit.trail import AuditTrail
 from shared.outbound import Outbound, RetryPolicy, TokenExchange
 from shared.outbound.guarded import AddressRules
 from shared.persistence import Database, upgrade
 from shared.persistence.idempotency_store import PostgresIdempotencyStore
 from shared.persistence.once import once
+from shared.persistence.usage_store import PostgresUsageStore
 from shared.serving.app import TierApp, build_app
 from shared.serving.health import Check
 from shared.serving.lines import LineLog
 from shared.serving.settings import stop
 
-AUDIENCES = (pmo.router, finance.router, accounts.router, partner.router, partner_v1.router)
+AUDIENCES = (pmo.router, finance.router, accounts.router, customer.router, partner.router, partner_v1.router)
 _PATIENCE_SECONDS = 20.0
 
 
@@ -62,6 +66,21 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     rules = AddressRules(allows_loopback=settings.allow_loopback_addresses)
     providers = _providers(settings)
     documents = _documents(settings)
+    audit = LineLog("experience", "audit")
+    trail = AuditTrail(audit)
+    reception = Reception(
+        ReceptionFacts(
+            issuer=settings.issuer_url.rstrip("/"),
+            users_file=settings.users_file,
+            limits=SessionLimits(idle=settings.session_idle_seconds, absolute=settings.session_seconds),
+            refresh_seconds=settings.refresh_seconds,
+        ),
+        database=database,
+        book=book,
+        client=register.client,
+        withdrawals=revocations,
+        audit=trail,
+    )
     issuer = Issuer(
         press=TokenPress(own, lifetime=settings.access_token_seconds),
         register=register,
@@ -73,21 +92,9 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         assertions=Assertions(used, rules, audiences=(own, f"{own}/oauth/token")),
         proofs=issuer_proofs(used),
         providers=providers,
+        grants=reception.grants,
     )
     clients = ClientRegister(database, revocations, keeper, book, plans=documents.plans, rules=rules)
-    audit = LineLog("experience", "audit")
-    reception = Reception(
-        ReceptionFacts(
-            issuer=settings.issuer_url.rstrip("/"),
-            users_file=settings.users_file,
-            limits=SessionLimits(idle=settings.session_idle_seconds, absolute=settings.session_seconds),
-        ),
-        database=database,
-        book=book,
-        client=register.client,
-        withdrawals=revocations,
-        audit=audit,
-    )
     wire = ProcessWire(_connection(settings))
 
     @asynccontextmanager
@@ -104,6 +111,7 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         app.state.process_tier = ProcessTier.over(wire)
         app.state.visitors = reception.visitors
         app.state.client_desk = clients
+        app.state.usage = PostgresUsageStore(database)
         rotation = asyncio.create_task(rotating(keys, timedelta(days=settings.signing_key_days)))
         try:
             yield
@@ -121,12 +129,13 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     return build_app(
         tier="experience",
         title="Throughline Experience APIs",
-        routers=[issuer_routes(issuer), client_routes.router, *reception.routers(), *AUDIENCES, assets_router(), *_developer(settings)],
+        routers=[issuer_routes(issuer), openid_routes(issuer, reception.people), client_routes.router, *reception.routers(), *AUDIENCES, assets_router(), *_developer(settings)],
         settings=settings,
         gateway=documents,
         lifespan=lifespan,
         readiness=[database_answers],
         idempotency=PostgresIdempotencyStore(database),
+        usage=PostgresUsageStore(database),
         keys=issuer.jwks,
         trusted=providers.trusted,
         revocations=revocations.read,

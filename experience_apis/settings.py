@@ -48,4 +48,5 @@ class ExperienceSettings(TierSettings):
     signing_key_days: int = Field(
         default=30, ge=0, le=365, description="A new signing key is announced after so many days; 0: only by hand."
     )
+    refresh_seconds: int = Field(default=28_800, ge=300, le=604_800, description="An unused refresh token ends.")
     failed_secrets_per_minute: int = Field(default=10, ge=1, le=1000, description="Per client and address.")

@@ -28,6 +28,7 @@ from shared.errors.taxonomy import Misconfigured
 from shared.identity.trust import KeySource
 from shared.persistence import Bus, Database, DeadLetters, EventLog, Relay, upgrade
 from shared.persistence.idempotency_store import PostgresIdempotencyStore
+from shared.persistence.usage_store import PostgresUsageStore
 from shared.serving.app import TierApp, build_app
 from shared.serving.health import Check
 from shared.serving.settings import stop
@@ -91,6 +92,7 @@ def create_app(settings: ProcessSettings, *, systems: Systems | None = None, key
         lifespan=life,
         readiness=(database, event_bus),
         idempotency=PostgresIdempotencyStore(house.database),
+        usage=PostgresUsageStore(house.database),
         keys=keys,
     )
 

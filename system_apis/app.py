@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.identity.trust import KeySource
 from shared.persistence import Bus, Database, DeadLetters, Relay, upgrade
+from shared.persistence.usage_store import PostgresUsageStore
 from shared.serving.app import TierApp, build_app
 from shared.serving.health import Check
 from system_apis.catalog import Catalog, open_catalog
@@ -59,6 +60,7 @@ def create_app(settings: SystemSettings, *, catalog: Catalog | None = None, keys
         settings=settings,
         lifespan=lifespan,
         readiness=[database_answers, event_bus],
+        usage=PostgresUsageStore(database),
         keys=keys,
     )
 

@@ -17,7 +17,10 @@ from rich.table import Table
 
 from deploy.local.failures import JobFailed
 from deploy.local.firm import FirmRefused, read_firm
+from deploy.local.journeys.command import app as journeys
+from deploy.local.keys_command import app as keys
 from deploy.local.places import Places
+from deploy.local.policies_command import app as policies
 from deploy.local.ports import PortProblem, Ports
 from deploy.local.processes import Processes, StartFailed
 from deploy.local.readme import ROOT, connector_table, renewed
@@ -32,6 +35,9 @@ StateDir = Annotated[Path | None, typer.Option(help="Where data, logs and keys a
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(specs, name="specs")
+app.add_typer(keys, name="keys")
+app.add_typer(journeys, name="journeys")
+app.add_typer(policies, name="policies")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 

@@ -62,7 +62,13 @@ CLIENTS = (
         "tier-process",
         "The process tier towards the system tier",
         ("process_tier",),
-        audiences=(SYSTEM_AUDIENCE,),
+        audiences=(SYSTEM_AUDIENCE, EXPERIENCE_AUDIENCE),
+        is_demo=False,
+    ),
+    DemoClient(
+        "tier-system",
+        "The system tier towards the issuer",
+        ("system_tier",),
         is_demo=False,
     ),
     DemoClient(

@@ -89,12 +89,18 @@ class Installation:
             "NATS_URL": nats.url,
             "COUNTERS_URL": "memory://",
             "ISSUER_URL": self.url("experience"),
+            "PUBLIC_URL": self.url(tier),
             "GATEWAY_DIR": str(GATEWAY_DIR),
             "OPENAPI_DIR": str(OPENAPI_DIR),
             "LOG_LEVEL": "info",
         }
         own = {
-            "system": {"AUDIENCE": SYSTEM_AUDIENCE, "TENANTS_DIR": str(self.places.tenants)},
+            "system": {
+                "AUDIENCE": SYSTEM_AUDIENCE,
+                "TENANTS_DIR": str(self.places.tenants),
+                "CLIENT_ID": "tier-system",
+                "CLIENT_SECRET": self.secrets.clients["tier-system"],
+            },
             "process": {
                 "AUDIENCE": PROCESS_AUDIENCE,
                 "SYSTEM_URL": self.url("system"),
@@ -109,6 +115,7 @@ class Installation:
                 "CLIENT_SECRET": self.secrets.clients["tier-experience"],
                 "CLIENTS_FILE": str(self.places.clients_file),
                 "SEALING_KEY": self.secrets.sealing_key,
+                "ALLOW_LOOPBACK_ADDRESSES": "true",
             },
         }[tier]
         return {f"THROUGHLINE_{tier.upper()}_{key}": value for key, value in (common | own).items()}

@@ -77,6 +77,30 @@ def publish(folder: Folder = DEFAULT, as_json: AsJson = False) -> None:  # noqa:
         _out.print(told or "nothing to publish", markup=False, highlight=False)
 
 
+@app.command()
+def lint(
+    folder: Folder = DEFAULT,
+    is_list: Annotated[bool, typer.Option("--rules", help="Print the rules instead of applying them.")] = False,  # noqa: FBT002 - a flag of the command line
+    as_json: AsJson = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Whether every document says what the rules of the house ask for; exit code 1 with each place that does not."""
+    from deploy.openapi_rules.lint import RULES, findings_in  # noqa: PLC0415 - other commands need not wait for the rules
+
+    if is_list:
+        rules = [{"id": r.id, "of": r.kind, "severity": r.severity, "sentence": r.sentence} for r in RULES.rules]
+        text = "\n".join(f"{rule['id']:<28} {rule['sentence']}" for rule in rules)
+        _json({"rules": rules}) if as_json else _out.print(text, markup=False, highlight=False)
+        return
+    findings = findings_in(folder)
+    if as_json:
+        _json({"findings": [finding.as_json() for finding in findings]})
+    else:
+        text = "\n".join(map(str, findings)) or "No findings."
+        _out.print(text, markup=False, highlight=False)
+    if findings:
+        raise typer.Exit(1)
+
+
 def check_findings(folder: Path) -> list[str]:
     """What stands against the promise of the releases, and a changelog that tells another story.
 

@@ -46,12 +46,11 @@ def body_closed(document: Document) -> Iterator[Fault]:
                 waiting.append((reference.removeprefix("#"), document.at(reference)))
             continue
         if (
-            "properties" in schema
+            schema.get("type") == "object"
+            and "properties" in schema
             and schema.get("additionalProperties") is not False
-            and not schema.get("required_only")
         ):
-            if schema.get("type") == "object":
-                yield place, "is open for any member"
+            yield place, "is open for any member"
         waiting += [(f"{place}/properties/{escaped(k)}", v) for k, v in schema.get("properties", {}).items()]
         for word in ("items", "additionalProperties"):
             if isinstance(schema.get(word), dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from deploy.openapi_rules.reading import Document, escaped
@@ -76,17 +77,16 @@ def path_words(document: Document) -> Iterator[Fault]:
 @RULES.rule("path-plurals", "What an id is chosen from, and what a list is read from, is a plural noun.")
 def path_plurals(document: Document) -> Iterator[Fault]:
     """`/projects/{project_id}`; mass nouns (work, cash) are listed here."""
-    for path, item in document.content.get("paths", {}).items():
+    for path in document.content.get("paths", {}):
         if _STANDARD.match(path):
             continue
         parts = path.strip("/").split("/")
-        collections = {before for before, after in zip(parts, parts[1:], strict=False) if after.startswith("{")}
+        collections = {before for before, after in pairwise(parts) if after.startswith("{")}
         if any(operation.path == path and is_list(document, operation.told) for operation in document.operations):
             collections.add(parts[-1])
         for part in sorted(collections):
             if not part.startswith("{") and not part.endswith("s") and part not in _MASS_NOUNS:
                 yield f"/paths/{escaped(path)}", f"{part} is no plural"
-        del item
 
 
 @RULES.rule("references-lead-somewhere", "Every `$ref` leads to something in the document.")

@@ -26,7 +26,7 @@ def examples_valid(document: Document) -> Iterator[Fault]:
     for node in document.nodes:
         for at, value in enumerate(node.schema.get("examples", ())):
             yield from faults(f"{node.place}/examples/{at}", node.schema, value)
-    for place, holder in _holders(document):
+    for place, holder in document.holders():
         schema = holder.get("schema", {})
         for name, one in holder.get("examples", {}).items():
             if "value" in document.resolved(one):
@@ -41,18 +41,3 @@ RULES.rule("event-examples-valid", "Every example is valid against its schema.",
 def _rooted(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema with its references kept: `#/components/…` resolves against the whole it is put into."""
     return schema if "$ref" not in schema or len(schema) == 1 else {"allOf": [{"$ref": schema["$ref"]}]}
-
-
-def _holders(document: Document) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, answer in document.content.get("components", {}).get("responses", {}).items():
-        for kind, media in answer.get("content", {}).items():
-            yield f"/components/responses/{escaped(name)}/content/{escaped(kind)}", media
-    for operation in document.operations:
-        yield from document.parameters(operation)
-        yield from document.bodies(operation)
-        for place, _, answer in document.answers(operation):
-            if place.startswith("/paths") and "$ref" not in operation.told["responses"].get(
-                place.rsplit("/", 1)[1], {}
-            ):
-                for kind, media in answer.get("content", {}).items():
-                    yield f"{place}/content/{escaped(kind)}", media

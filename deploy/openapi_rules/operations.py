@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from deploy.openapi_rules.documents import is_list
-from deploy.openapi_rules.reading import Document
+from deploy.openapi_rules.reading import Document, Operation
 from deploy.openapi_rules.rule import Fault
 from deploy.openapi_rules.rules import RULES
 
 _CAMEL = re.compile(r"^[a-z]+([A-Z][a-z0-9]*)+$")
 VERBS = frozenset(
-    "add amend approve assign authorize begin bind cancel check claim close create decide delete deliver disable enable "
-    "end exchange export find get introspect issue list poll post preview put read redeliver register reject release "
-    "remove renew replay request resume retry revoke rotate search send show start submit sum supply test withdraw".split()
+    "add amend approve assign authorize begin bind cancel check claim close create decide delete deliver disable "
+    "enable end exchange export find get introspect issue list poll post preview put read redeliver register reject "
+    "release remove renew replay request resume retry revoke rotate search send show start submit sum supply test "
+    "withdraw".split()
 )
 _SNAKE = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 _HEADER = re.compile(r"^[A-Z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$|^DPoP$")
@@ -111,7 +112,8 @@ def parameter_words(document: Document) -> Iterator[Fault]:
 
 
 @RULES.rule(
-    "list-pages", "Every list is read by cursor: `cursor` and a bounded `limit` in, `items` and `next_cursor` out."
+    "list-pages",
+    "Every list is read by cursor: `cursor` and a bounded `limit` in, `items` and `next_cursor` out.",
 )
 def list_pages(document: Document) -> Iterator[Fault]:
     """Offsets skip and repeat rows while others write; a list without a bound takes the house down."""
@@ -119,20 +121,21 @@ def list_pages(document: Document) -> Iterator[Fault]:
         if operation.method != "get" or not is_list(document, operation.told):
             continue
         named = {one.get("name"): one for _, one in document.parameters(operation) if one.get("in") == "query"}
+        place = f"{operation.place}/parameters"
         if "cursor" not in named:
-            yield f"{operation.place}/parameters", "a list without `cursor`"
-        if "limit" not in named:
-            yield f"{operation.place}/parameters", "a list without `limit`"
-        elif not 1 <= named["limit"].get("schema", {}).get("maximum", 0) <= _MOST_ROWS:
-            yield f"{operation.place}/parameters", f"`limit` is not bounded by {_MOST_ROWS}"
-        for name in ("page", "offset", "skip"):
-            if name in named:
-                yield f"{operation.place}/parameters", f"`{name}` pages by number"
-        for place, status, answer in document.answers(operation):
-            if status.startswith("2"):
-                for media in answer.get("content", {}).values():
-                    if "next_cursor" not in document.resolved(media.get("schema", {})).get("properties", {}):
-                        yield place, "a list without `next_cursor`"
+            yield place, "a list without `cursor`"
+        if not 1 <= named.get("limit", {}).get("schema", {}).get("maximum", 0) <= _MOST_ROWS:
+            yield place, f"a list without a `limit` of at most {_MOST_ROWS}"
+        for name in sorted({"page", "offset", "skip"} & named.keys()):
+            yield place, f"`{name}` pages by number"
+        yield from _reads_on(document, operation)
+
+
+def _reads_on(document: Document, operation: Operation) -> Iterator[Fault]:
+    for place, status, answer in document.answers(operation):
+        for media in answer.get("content", {}).values() if status.startswith("2") else ():
+            if "next_cursor" not in document.resolved(media.get("schema", {})).get("properties", {}):
+                yield place, "a list without `next_cursor`"
 
 
 @RULES.rule("creation-keys", "Every POST that creates or starts something (201, 202) takes an Idempotency-Key.")

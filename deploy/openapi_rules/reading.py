@@ -92,25 +92,25 @@ class Document:
         components = self.content.get("components", {})
         for name, schema in components.get("schemas", {}).items():
             yield from self._below(f"/components/schemas/{escaped(name)}", schema, None)
-        for name, answer in components.get("responses", {}).items():
+        for word in ("headers", "parameters"):
+            for name, one in components.get(word, {}).items():
+                yield from self._below(f"/components/{word}/{escaped(name)}/schema", one.get("schema", {}), None)
+        for place, holder in self.holders():
+            yield from self._below(f"{place}/schema", holder.get("schema", {}), None)
+
+    def holders(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Whatever holds a schema and examples: parameters, bodies, answers; what is shared once, where it stands."""
+        for name, answer in self.content.get("components", {}).get("responses", {}).items():
             for kind, media in answer.get("content", {}).items():
-                place = f"/components/responses/{escaped(name)}/content/{escaped(kind)}/schema"
-                yield from self._below(place, media.get("schema", {}), None)
-        for name, header in components.get("headers", {}).items():
-            yield from self._below(f"/components/headers/{escaped(name)}/schema", header.get("schema", {}), None)
-        for name, one in components.get("parameters", {}).items():
-            yield from self._below(f"/components/parameters/{escaped(name)}/schema", one.get("schema", {}), None)
+                yield f"/components/responses/{escaped(name)}/content/{escaped(kind)}", media
         for operation in self.operations:
             for at, one in enumerate(operation.told.get("parameters", ())):
                 if "$ref" not in one:
-                    yield from self._below(f"{operation.place}/parameters/{at}/schema", one.get("schema", {}), None)
-            for place, media in self.bodies(operation):
-                yield from self._below(f"{place}/schema", media.get("schema", {}), None)
+                    yield f"{operation.place}/parameters/{at}", one
+            yield from self.bodies(operation)
             for status, answer in operation.told.get("responses", {}).items():
-                if "$ref" not in answer:
-                    for kind, media in answer.get("content", {}).items():
-                        place = f"{operation.place}/responses/{status}/content/{escaped(kind)}/schema"
-                        yield from self._below(place, media.get("schema", {}), None)
+                for kind, media in answer.get("content", {}).items():
+                    yield f"{operation.place}/responses/{status}/content/{escaped(kind)}", media
 
     def _below(self, place: str, schema: Any, name: str | None) -> Iterator[Node]:
         if not isinstance(schema, dict):
@@ -120,6 +120,8 @@ class Document:
             yield from self._below(f"{place}/properties/{escaped(key)}", inner, key)
         for word in ("items", "additionalProperties"):
             yield from self._below(f"{place}/{word}", schema.get(word), None)
+        if "properties" in schema:
+            return  # what stands beside properties only narrows them (`anyOf: [{required: [ids]}, …]`)
         for word in ("anyOf", "oneOf", "allOf", "prefixItems"):
             for at, inner in enumerate(schema.get(word, ())):
                 yield from self._below(f"{place}/{word}/{at}", inner, None)

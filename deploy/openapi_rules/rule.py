@@ -72,19 +72,14 @@ class RuleSet:
         self.rules: list[Rule] = []
 
     def rule(
-        self,
-        id: str,
-        sentence: str,
-        *,
-        severity: Severity = Severity.ERROR,
-        kind: Kind = Kind.OPENAPI,  # noqa: A002 - what a rule is known by
+        self, name: str, sentence: str, *, severity: Severity = Severity.ERROR, kind: Kind = Kind.OPENAPI
     ) -> Callable[[Check], Check]:
         """Declare the check below as a rule."""
 
         def add(check: Check) -> Check:
-            if any(one.id == id for one in self.rules):
-                raise ValueError(f"rule {id} is declared twice")
-            self.rules.append(Rule(id, sentence, severity, kind, check))
+            if any(one.id == name for one in self.rules):
+                raise ValueError(f"rule {name} is declared twice")
+            self.rules.append(Rule(name, sentence, severity, kind, check))
             return check
 
         return add

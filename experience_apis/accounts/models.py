@@ -69,7 +69,9 @@ class AskedOfYou(Shaped):
 class AccountInvoice(Shaped):
     """An invoice of the deal."""
 
-    invoice_id: Annotated[Id, Field(description="Our id of the invoice.", examples=["inv_fzlqoebb7e3kgqd7oyvq"])]
+    invoice_id: Annotated[
+        Id, Field(description="Our id of the invoice; the same in every system.", examples=["inv_fzlqoebb7e3kgqd7oyvq"])
+    ]
     period: Annotated[str, Field(max_length=7, description="Month it bills, as YYYY-MM.", examples=["2017-04"])]
     state: Annotated[Code, Field(description="Where the invoice stands, for programs.", examples=["posted"])]
     state_label: Annotated[Label, Field(examples=["Posted"])]

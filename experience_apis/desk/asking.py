@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Query
 
+from experience_apis.desk.models import ID_PATTERN
 from experience_apis.processes.wire import Caller
 from shared.identity.principal import Principal
 from shared.serving.principal import current_principal
@@ -25,6 +26,15 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Most rows of a page.", e
 AskedState = Annotated[
     Literal["open", "approved", "rejected", "expired", "withdrawn", "all"],
     Query(description="Only approvals in this state.", examples=["open"]),
+]
+OfOpportunity = Annotated[
+    str | None,
+    Query(
+        pattern=ID_PATTERN,
+        max_length=120,
+        description="Only those of this opportunity (our id).",
+        examples=["opp_uowvshkezju2kbbqurcu"],
+    ),
 ]
 
 

@@ -19,10 +19,11 @@ class ClientState(StrEnum):
 
 
 class AuthMethod(StrEnum):
-    """How a client proves who it is at the token endpoint."""
+    """How a client proves who it is at the token endpoint; `none`: an app that can keep no secret and logs people in."""
 
     SECRET = "client_secret"  # noqa: S105 - a name of the wire, no secret
     PRIVATE_KEY_JWT = "private_key_jwt"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Asker:
 class ClientWish:
     """What somebody asks for; nothing of it counts before an administrator approves.
 
-    Of `jwks` and `jwks_uri` exactly one is given for `private_key_jwt`, none for `client_secret`. A client that lets
-    people log in names its `redirect_uris`.
+    Of `jwks` and `jwks_uri` exactly one is given for `private_key_jwt`, none otherwise. A client that lets people log in
+    names its `redirect_uris`; one without any proof of its own (`none`) has to.
     """
 
     name: str

@@ -53,7 +53,9 @@ class Figure(Shaped):
 class Figures(Shaped):
     """The key figures."""
 
-    items: Annotated[tuple[Figure, ...], Field(max_length=100)]
+    figures: Annotated[
+        tuple[Figure, ...], Field(max_length=100, description="Always the same ones, in the same order.")
+    ]
     measured_at: Annotated[
         datetime, Field(description="When they were measured (UTC).", examples=["2017-03-16T09:12:30Z"])
     ]
@@ -64,7 +66,7 @@ def figures(kpis: Kpis, words: Wording) -> Figures:
     """The key figures with their names in people's language."""
     is_measured = any(kpi.sample for kpi in kpis.kpis)
     return Figures(
-        items=tuple(_figure(kpi, words) for kpi in kpis.kpis),
+        figures=tuple(_figure(kpi, words) for kpi in kpis.kpis),
         measured_at=kpis.as_of,
         message=words.say("kpis.some" if is_measured else "kpis.none"),
     )

@@ -16,8 +16,15 @@ Id = Annotated[
     StringConstraints(pattern=ID_PATTERN, max_length=200),
     Field(description="Opaque identifier.", examples=["opp_4r7c2m5xk3ta"]),
 ]
-Sentence = Annotated[str, Field(max_length=4000, description="For people, in the language asked for.")]
-Label = Annotated[str, Field(max_length=300, description="For people, in the language asked for.")]
+Sentence = Annotated[
+    str,
+    Field(
+        max_length=4000,
+        description="For people, in the language asked for.",
+        examples=["The project is active."],
+    ),
+]
+Label = Annotated[str, Field(max_length=300, description="For people, in the language asked for.", examples=["Active"])]
 Code = Annotated[str, Field(max_length=80, description="For programs; stable.", examples=["exception"])]
 Comment = Annotated[
     str | None,
@@ -35,6 +42,10 @@ class Shaped(BaseModel):
 
 class ShapedPage(Shaped, Generic[Row]):
     """A page of a list, with a sentence for people that is useful when it is empty, too."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"description": "A page of a list; its message is useful when it is empty, too."}
+    )
 
     items: Annotated[
         tuple[Row, ...], Field(max_length=500, description="Rows of this page, in the order the list promises.")

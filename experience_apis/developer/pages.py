@@ -6,12 +6,17 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from experience_apis.developer.approvals import approval_pages
 from experience_apis.developer.catalog import Library
+from experience_apis.developer.clients import client_pages
 from experience_apis.developer.routes import public_pages
 from experience_apis.developer.site import Site
 
 
 def developer_pages(gateway_dir: Path, openapi_dir: Path, *, address: str) -> list[APIRouter]:
-    """Every page under /developer; `address` is where callers reach this tier."""
+    """Every page under /developer; `address` is where callers reach this tier.
+
+    People's pages find at `app.state`: `visitors`, `client_desk` and `usage`.
+    """
     site = Site(Library(gateway_dir, openapi_dir), address=address)
-    return [public_pages(site)]
+    return [public_pages(site), client_pages(site), approval_pages(site)]

@@ -70,7 +70,9 @@ class BillingRunCard(Shaped):
 class InvoiceCard(Shaped):
     """An invoice from draft to paid."""
 
-    id: Annotated[Id, Field(description="Our id of the invoice.", examples=["inv_fzlqoebb7e3kgqd7oyvq"])]
+    id: Annotated[
+        Id, Field(description="Our id of the invoice; the same in every system.", examples=["inv_fzlqoebb7e3kgqd7oyvq"])
+    ]
     title: Annotated[
         str, Field(max_length=600, description="Contract and month, as one line.", examples=["SOW-E02EF8F1 - 2017-04"])
     ]
@@ -86,9 +88,14 @@ class InvoiceCard(Shaped):
         Reference, Field(description="Number of the statement of work.", examples=["SOW-E02EF8F1"])
     ]
     opportunity_id: Annotated[
-        Id, Field(description="Our id of the opportunity.", examples=["opp_uowvshkezju2kbbqurcu"])
+        Id,
+        Field(
+            description="Our id of the opportunity; the same in every system.", examples=["opp_uowvshkezju2kbbqurcu"]
+        ),
     ]
-    project_id: Annotated[Id, Field(description="Our id of the project.", examples=["prj_h4yvivbriyviclnaeuyy"])]
+    project_id: Annotated[
+        Id, Field(description="Our id of the project; the same in every system.", examples=["prj_h4yvivbriyviclnaeuyy"])
+    ]
     legal_entity: Annotated[
         str, Field(max_length=255, description="Company of the firm that invoices, by its code.", examples=["HC-DE"])
     ]
@@ -184,7 +191,9 @@ class WorkRow(Shaped):
     kind_label: Annotated[Label, Field(examples=["Time"])]
     state: Annotated[Code, Field(description="Where the entry stands, for programs.", examples=["billed"])]
     state_label: Annotated[Label, Field(examples=["Billed"])]
-    project_id: Annotated[Id, Field(description="Our id of the project.", examples=["prj_h4yvivbriyviclnaeuyy"])]
+    project_id: Annotated[
+        Id, Field(description="Our id of the project; the same in every system.", examples=["prj_h4yvivbriyviclnaeuyy"])
+    ]
     contract_id: Annotated[
         Id | None,
         Field(

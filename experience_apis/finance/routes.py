@@ -12,6 +12,7 @@ from experience_apis.desk.asking import (
     Asking,
     IdCursor,
     Limit,
+    OfOpportunity,
     Ordering,
     PlaceCursor,
     RunCursor,
@@ -142,14 +143,16 @@ async def list_approvals(
     caller: Asking,
     processes: Processes,
     words: AskedWording,
+    *,
     kind: Annotated[Literal["invoice", "finance"], Query(description="Invoices, or deals.")] = "invoice",
     status: AskedState = "open",
+    opportunity_id: OfOpportunity = None,
     cursor: PlaceCursor = None,
     limit: Limit = 50,
 ) -> ShapedPage[ApprovalCard]:
     """Oldest first; open invoice approvals unless asked otherwise."""
     page = await processes.approvals.list_approvals(
-        caller, status=told_state(status), kind=kind, cursor=cursor, limit=limit
+        caller, status=told_state(status), kind=kind, opportunity_id=opportunity_id, cursor=cursor, limit=limit
     )
     return desk.approval_page(page, caller.principal.scopes, words)
 

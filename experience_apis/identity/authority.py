@@ -17,6 +17,7 @@ from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.errors import (
     InvalidClientError,
+    InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
     UnauthorizedClientError,
@@ -25,6 +26,7 @@ from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as AuthlibClientCredentialsGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
+from experience_apis.identity.codes.redemption import Redemption
 from experience_apis.identity.keys import SigningKey
 from experience_apis.identity.records import GrantType, OAuthClient
 from experience_apis.identity.roles import RoleBook
@@ -33,7 +35,9 @@ from experience_apis.identity.tokens import Bearer, Claims, TokenPress
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name of RFC 8693, no secret
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
 PRIVATE_KEY_JWT = "private_key_jwt"
+NO_SECRET = "none"  # noqa: S105 - a name of RFC 7591: a client that can keep no secret
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", PRIVATE_KEY_JWT]
+PORTAL_AUTH_METHODS = [*AUTH_METHODS, NO_SECRET]
 # Authlib refuses plain addresses; whether ours may be plain is judged once, by the settings.
 _NOMINAL_ADDRESS = "https://issuer.invalid/oauth/token"
 
@@ -65,6 +69,7 @@ class Facts:
     key: SigningKey
     subject: Claims | None = None
     key_thumbprint: str | None = None
+    redemption: Redemption | None = None
 
 
 class _Client(ClientMixin):
@@ -79,7 +84,7 @@ class _Client(ClientMixin):
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         del endpoint
-        return method in AUTH_METHODS
+        return method in PORTAL_AUTH_METHODS
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
         asked = frozenset(scope.split()) if scope else self.record.scopes
@@ -97,11 +102,18 @@ class _Request(OAuth2Request):
         return self.facts.form
 
 
-def _facts(grant: BaseGrant) -> Facts:
+def facts_of(grant: BaseGrant) -> Facts:
+    """What was found out before this grant decides."""
     return cast("_Request", grant.request).facts
 
 
-def _served(facts: Facts, client: OAuthClient) -> tuple[str, ...]:
+def client_of(grant: BaseGrant) -> OAuthClient:
+    """The authenticated client."""
+    return cast("_Client", grant.request.client).record
+
+
+def served(facts: Facts, client: OAuthClient) -> tuple[str, ...]:
+    """The audiences of the new token; InvalidTargetError when one is not the client's."""
     asked = tuple(facts.audiences)
     if not asked:
         return client.audiences
@@ -118,7 +130,7 @@ class ClientCredentialsGrant(AuthlibClientCredentialsGrant):
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """The token, with the scopes asked for as far as the client holds them."""
-        facts, client = _facts(self), cast("_Client", self.request.client)
+        facts, client = facts_of(self), cast("_Client", self.request.client)
         record = client.record
         scope = client.get_allowed_scope(facts.form.get("scope"))
         if scope is None:
@@ -129,10 +141,10 @@ class ClientCredentialsGrant(AuthlibClientCredentialsGrant):
                 subject=record.subject, tenant=record.tenant, plan=record.plan, key_thumbprint=facts.key_thumbprint
             ),
             client_id=record.client_id,
-            audience=_served(facts, record),
+            audience=served(facts, record),
             scopes=frozenset(scope.split()),
         )
-        return 200, _body(token, claims), list(self.TOKEN_RESPONSE_HEADER)
+        return 200, token_body(token, claims), list(self.TOKEN_RESPONSE_HEADER)
 
 
 class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
@@ -150,7 +162,7 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
         """Refuse what RFC 8693 §2.2.2 refuses, and a subject token that was not addressed to the actor."""
         client = cast("_Client", self.authenticate_token_endpoint_client())
         self.request.client = client
-        form = _facts(self).form
+        form = facts_of(self).form
         if not client.check_grant_type(GrantType.TOKEN_EXCHANGE):
             raise UnauthorizedClientError("The client may not exchange tokens.")
         if form.get("subject_token_type") not in {ACCESS_TOKEN_TYPE, JWT_TYPE} or not form.get("subject_token"):
@@ -159,16 +171,16 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
             raise InvalidRequestError("Only access tokens are issued here.")
         if "actor_token" in form:
             raise InvalidRequestError("The authenticated client is the actor; actor_token is not taken.")
-        subject = _facts(self).subject
+        subject = facts_of(self).subject
         if subject is None or client.record.acts_at not in subject.audience:
             raise InvalidRequestError("The subject_token is not valid here.")
         self.validate_requested_scope()
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """The narrowed token with its actor; it does not outlive the subject token."""
-        facts, actor = _facts(self), cast("_Client", self.request.client).record
+        facts, actor = facts_of(self), cast("_Client", self.request.client).record
         subject = cast("Claims", facts.subject)
-        audience = _served(facts, actor)
+        audience = served(facts, actor)
         worth = frozenset(scope for inner in audience for scope in self.server.book.at(inner, subject.scopes))
         asked = facts.form.get("scope")
         scopes = worth & actor.scopes & (frozenset(asked.split()) if asked else actor.scopes)
@@ -192,20 +204,25 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
             scopes=scopes,
             not_after=subject.expires_at,
         )
-        return 200, {**_body(token, claims), "issued_token_type": ACCESS_TOKEN_TYPE}, list(self.TOKEN_RESPONSE_HEADER)
+        return 200, {**token_body(token, claims), "issued_token_type": ACCESS_TOKEN_TYPE}, list(self.TOKEN_RESPONSE_HEADER)
 
 
 class Authority(AuthorizationServer):
     """Authlib's server with our grants; answers `OAuthReply`s."""
 
-    def __init__(self, press: TokenPress, book: RoleBook) -> None:
+    def __init__(
+        self, press: TokenPress, book: RoleBook, further: Sequence[tuple[type[BaseGrant], list[Any] | None]] = ()
+    ) -> None:
+        """`further`: grants that stand in rooms of their own, with their extensions."""
         super().__init__(scopes_supported=sorted(book.known()))
         self.press = press
         self.book = book
-        for method in AUTH_METHODS:
+        for method in PORTAL_AUTH_METHODS:
             self.register_client_auth_method(method, _checked_before(method))
         self.register_grant(ClientCredentialsGrant)
         self.register_grant(TokenExchangeGrant)
+        for grant, extensions in further:
+            self.register_grant(grant, extensions)
 
     def grant(self, facts: Facts) -> OAuthReply:
         """Decide on one token request."""
@@ -239,6 +256,11 @@ def invalid_client(description: str = "The client is unknown or its secret is wr
     return InvalidClientError(status_code=401, description=description)
 
 
+def invalid_grant() -> OAuth2Error:
+    """A code or refresh token that does not count, whatever the reason."""
+    return InvalidGrantError("The code or refresh token does not count.")
+
+
 def invalid_request(description: str) -> OAuth2Error:
     """A request that breaks RFC 6749's form."""
     return InvalidRequestError(description)
@@ -264,7 +286,8 @@ def _checked_before(method: str) -> Any:
     return found
 
 
-def _body(token: str, claims: Claims) -> dict[str, Any]:
+def token_body(token: str, claims: Claims) -> dict[str, Any]:
+    """RFC 6749 §5.1."""
     return {
         "access_token": token,
         "token_type": claims.token_type,

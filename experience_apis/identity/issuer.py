@@ -13,18 +13,22 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from experience_apis.identity.authority import (
-    AUTH_METHODS,
     PRIVATE_KEY_JWT,
+    NO_SECRET,
     Authority,
     Facts,
     OAuthReply,
     invalid_client,
+    invalid_grant,
     invalid_proof,
     invalid_request,
 )
-from experience_apis.identity.assertions import ASSERTION_ALGORITHMS, ASSERTION_TYPE, Assertions, InvalidAssertion
+from experience_apis.identity.assertions import ASSERTION_TYPE, Assertions, InvalidAssertion
+from experience_apis.identity.codes.redemption import REFRESH_MARK, GrantDesk
 from experience_apis.identity.credentials import FailureThrottle, SecretKeeper
 from experience_apis.identity.keys import KeyRing
+from experience_apis.identity.metadata import server_metadata
+from experience_apis.identity.portal_grants import PORTAL_GRANTS
 from experience_apis.identity.providers import Providers
 from experience_apis.identity.records import GrantType, OAuthClient, Register
 from experience_apis.identity.revocations import Revocations
@@ -47,7 +51,7 @@ PROOF_ALGORITHMS = ("ES256", "EdDSA", "Ed25519")
 _REPEATABLE = frozenset({"audience", "resource"})
 _SINGLE = frozenset(
     "grant_type scope client_id client_secret subject_token subject_token_type actor_token actor_token_type "
-    "requested_token_type token token_type_hint client_assertion client_assertion_type".split()
+    "requested_token_type token token_type_hint code redirect_uri code_verifier refresh_token client_assertion client_assertion_type".split()
 )
 
 
@@ -90,6 +94,7 @@ class Issuer:
         assertions: Assertions,
         proofs: Proofs,
         providers: Providers,
+        grants: GrantDesk,
     ) -> None:
         self._press = press
         self._register = register
@@ -101,7 +106,8 @@ class Issuer:
         self._assertions = assertions
         self._proofs = proofs
         self._providers = providers
-        self._authority = Authority(press, book)
+        self._grants = grants
+        self._authority = Authority(press, book, PORTAL_GRANTS)
 
     async def token(self, call: OAuthCall) -> OAuthReply:
         """Answer of the token endpoint."""
@@ -134,7 +140,8 @@ class Issuer:
         subject = None
         if form.get("grant_type") == GrantType.TOKEN_EXCHANGE and form.get("subject_token"):
             subject = await self._subject(form["subject_token"])
-        return self._authority.grant(
+        redemption = await self._grants.presented(form, client)
+        reply = self._authority.grant(
             Facts(
                 form=form,
                 audiences=tuple(dict.fromkeys(wanted)),
@@ -143,16 +150,26 @@ class Issuer:
                 key=await self._keys.current(),
                 subject=subject,
                 key_thumbprint=thumbprint,
+                redemption=redemption,
             )
         )
+        # what was decided counts once: whoever comes second with the same code or token gets nothing
+        if redemption is not None and not await self._grants.settle(redemption) and reply.status == 200:  # noqa: PLR2004
+            return self._authority.refusal(invalid_grant())
+        return reply
 
     async def _introspect(self, call: OAuthCall) -> OAuthReply:
         try:
             form = self._form(call)
-            client, _ = await self._authenticated(call, form)
-            said = await self._good(self._named_token(form))
+            client, method = await self._authenticated(call, form)
+            token = self._named_token(form)
         except _Refusal as refusal:
             return refusal.reply
+        if method == NO_SECRET:
+            return self._authority.refusal(invalid_client("The client did not authenticate."))
+        if token.startswith(REFRESH_MARK):
+            return OAuthReply(200, await self._grants.introspect(token, client), NO_STORE)
+        said = await self._good(token)
         if said is None or not _may_see(client, said):
             return OAuthReply(200, {"active": False}, NO_STORE)
         return OAuthReply(200, {"active": True, "token_type": said.token_type, **said.as_json()}, NO_STORE)
@@ -161,9 +178,13 @@ class Issuer:
         try:
             form = self._form(call)
             client, _ = await self._authenticated(call, form)
-            said = await self._good(self._named_token(form))
+            token = self._named_token(form)
         except _Refusal as refusal:
             return refusal.reply
+        if token.startswith(REFRESH_MARK):
+            await self._grants.revoke(token, client)
+            return OAuthReply(200, {}, NO_STORE)
+        said = await self._good(token)
         if said is not None and said.client_id == client.client_id:
             await self._revocations.withdraw(
                 Withdrawn.TOKEN,
@@ -174,25 +195,8 @@ class Issuer:
         return OAuthReply(200, {}, NO_STORE)
 
     def metadata(self) -> dict[str, Any]:
-        """RFC 8414 document."""
-        issuer = self._press.issuer.rstrip("/")
-        return {
-            "issuer": self._press.issuer,
-            "token_endpoint": f"{issuer}/oauth/token",
-            "jwks_uri": f"{issuer}/.well-known/jwks.json",
-            "introspection_endpoint": f"{issuer}/oauth/introspect",
-            "revocation_endpoint": f"{issuer}/oauth/revoke",
-            "grant_types_supported": [str(grant) for grant in GrantType],
-            "response_types_supported": [],
-            "scopes_supported": sorted(self._book.known()),
-            "token_endpoint_auth_methods_supported": AUTH_METHODS,
-            "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
-            "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
-            "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
-            "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
-            "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
-            "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
-        }
+        """RFC 8414 document, which is OpenID Connect's as well."""
+        return server_metadata(self._press.issuer, self._book, PROOF_ALGORITHMS)
 
     async def _good(self, token: str) -> Claims | None:
         said = self._press.read(token, await self._keys.verifying())
@@ -255,6 +259,8 @@ class Issuer:
     async def _authenticated(self, call: OAuthCall, form: dict[str, str]) -> tuple[OAuthClient, str]:
         if "client_assertion" in form or "client_assertion_type" in form:
             return await self._asserted(call, form), PRIVATE_KEY_JWT
+        if call.authorization is None and form.get("client_id") and "client_secret" not in form:
+            return await self._without_secret(form["client_id"]), NO_SECRET
         shown = self._presented(call.authorization, form)
         client = await self._register.client(shown.client_id)
         if client is not None and self._keeper.knows(client.client_id, shown.secret, client.secret_hashes):
@@ -271,6 +277,12 @@ class Issuer:
             "client_refused", client_id=shown.client_id[:80], address=call.address, is_known=client is not None
         )
         raise _Refusal(self._authority.refusal(invalid_client()))
+
+    async def _without_secret(self, client_id: str) -> OAuthClient:
+        client = await self._register.client(client_id)
+        if client is None or client.auth_method != NO_SECRET:
+            raise _Refusal(self._authority.refusal(invalid_client("The client did not authenticate.")))
+        return client
 
     def _presented(self, authorization: str | None, form: dict[str, str]) -> _Presented:
         if authorization is None:

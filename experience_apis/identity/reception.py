@@ -8,7 +8,11 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from experience_apis.identity.codes.authorization import AuthorizationDesk
+from experience_apis.identity.codes.redemption import GrantDesk
+from experience_apis.identity.codes.store import GrantStore
 from experience_apis.identity.pages.account import AccountDesk, account_pages
+from experience_apis.identity.pages.authorize import authorization_pages
 from experience_apis.identity.pages.logout import logout_pages, with_state
 from experience_apis.identity.pages.press import PagePress
 from experience_apis.identity.people.login import LoginDesk
@@ -31,6 +35,7 @@ class ReceptionFacts:
     issuer: str
     users_file: Path | None
     limits: SessionLimits
+    refresh_seconds: float
 
 
 class Reception:
@@ -63,9 +68,19 @@ class Reception:
             press=PagePress(),
         )
 
+        shelf = GrantStore(database)
+        self.grants = GrantDesk(shelf, withdrawals, audit, refresh_seconds=facts.refresh_seconds)
+        self.authorization = AuthorizationDesk(
+            issuer=facts.issuer, client=client, shelf=shelf, book=book, audit=audit
+        )
+
     def routers(self) -> list[APIRouter]:
         """The pages."""
-        return [account_pages(self.desk), logout_pages(self.desk, self._return_address)]
+        return [
+            account_pages(self.desk),
+            logout_pages(self.desk, self._return_address),
+            authorization_pages(self.desk, self.authorization),
+        ]
 
     async def open(self) -> None:
         """Enrol the people of the users file; ValueError names what is wrong with it."""

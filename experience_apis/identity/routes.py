@@ -20,18 +20,41 @@ Word = Annotated[str, Field(max_length=200)]
 class TokenAnswer(BaseModel):
     """RFC 6749 §5.1 and RFC 8693 §2.2."""
 
-    access_token: Annotated[str, Field(max_length=8192, description="RFC 9068 access token (a JWT of type at+jwt).")]
-    token_type: Annotated[str, Field(pattern="^(Bearer|DPoP)$", examples=["Bearer"])]
-    expires_in: Annotated[int, Field(ge=0, le=86_400, description="Seconds.", examples=[900])]
-    scope: Annotated[str, Field(max_length=4000, examples=["billing.read deals.read"])]
-    issued_token_type: Annotated[Word | None, Field(description="Of an exchanged token only.")] = None
+    access_token: Annotated[
+        str,
+        Field(
+            max_length=8192,
+            description="RFC 9068 access token (a JWT of type at+jwt).",
+            examples=["eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJmaW9uYSJ9.c2lnbmF0dXJl"],
+        ),
+    ]
+    token_type: Annotated[
+        str,
+        Field(
+            pattern="^(Bearer|DPoP)$",
+            description="How to send the token; DPoP: only with a proof of its key.",
+            examples=["Bearer"],
+        ),
+    ]
+    expires_in: Annotated[int, Field(ge=0, le=86_400, description="Seconds the token counts from now.", examples=[900])]
+    scope: Annotated[
+        str,
+        Field(max_length=4000, description="What was granted, space-separated.", examples=["billing.read deals.read"]),
+    ]
+    issued_token_type: Annotated[
+        Word | None,
+        Field(description="Of an exchanged token only.", examples=["urn:ietf:params:oauth:token-type:access_token"]),
+    ] = None
 
 
 class OAuthRefusal(BaseModel):
     """RFC 6749 §5.2."""
 
-    error: Annotated[Word, Field(examples=["invalid_client"])]
-    error_description: Annotated[str | None, Field(max_length=1000)] = None
+    error: Annotated[Word, Field(description="Kind of refusal, as the RFC names them.", examples=["invalid_client"])]
+    error_description: Annotated[
+        str | None,
+        Field(max_length=1000, description="Why, for people.", examples=["The client did not authenticate."]),
+    ] = None
 
 
 class Introspection(BaseModel):
@@ -39,13 +62,32 @@ class Introspection(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    active: Annotated[bool, Field(description="Whether the token counts at this moment.")]
+    active: Annotated[bool, Field(description="Whether the token counts at this moment.", examples=[True])]
 
 
 class JsonWebKeySet(BaseModel):
     """RFC 7517: the public keys that tokens are verified with."""
 
-    keys: Annotated[list[dict[str, Any]], Field(max_length=20)]
+    keys: Annotated[
+        list[Annotated[dict[str, Any], Field(max_length=20)]],
+        Field(
+            max_length=20,
+            description="Keys that sign now, signed lately, or will sign soon; `kid` tells which signed a token.",
+            examples=[
+                [
+                    {
+                        "kty": "EC",
+                        "crv": "P-256",
+                        "kid": "k-2017-03",
+                        "use": "sig",
+                        "alg": "ES256",
+                        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+                        "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+                    }
+                ]
+            ],
+        ),
+    ]
 
 
 class ServerMetadata(BaseModel):
@@ -53,22 +95,71 @@ class ServerMetadata(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    issuer: Annotated[str, Field(max_length=500, examples=["http://127.0.0.1:8103"])]
-    token_endpoint: Annotated[str, Field(max_length=500)]
-    jwks_uri: Annotated[str, Field(max_length=500)]
+    issuer: Annotated[
+        str,
+        Field(max_length=500, description="Who issues; `iss` of every token.", examples=["http://127.0.0.1:8103"]),
+    ]
+    token_endpoint: Annotated[
+        str,
+        Field(
+            max_length=500, description="Where tokens are asked for.", examples=["http://127.0.0.1:8103/oauth/token"]
+        ),
+    ]
+    jwks_uri: Annotated[
+        str,
+        Field(
+            max_length=500,
+            description="Where the public keys are.",
+            examples=["http://127.0.0.1:8103/.well-known/jwks.json"],
+        ),
+    ]
 
 
 class Revoked(BaseModel):
     """RFC 7009: an empty object, whatever the token was."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
+
+
+_AN_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+_SHOWN = {
+    "grant_type": "client_credentials",
+    "scope": "billing.read deals.read",
+    "audience": "throughline-experience",
+    "subject_token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJmaW9uYSJ9.c2lnbmF0dXJl",
+    "subject_token_type": _AN_ACCESS_TOKEN,
+    "requested_token_type": _AN_ACCESS_TOKEN,
+    "token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJmaW9uYSJ9.c2lnbmF0dXJl",
+    "token_type_hint": "access_token",
+    "client_id": "partner-portal",
+    "client_secret": "a-secret-of-the-client",
+    "client_assertion": "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJwYXJ0bmVyLXBvcnRhbCJ9.c2lnbmF0dXJl",
+    "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    "code": "a-code-of-the-redirect",
+    "redirect_uri": "https://portal.example/callback",
+    "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+    "refresh_token": "a-refresh-token",
+}
+
 
 def _form_body(description: str, required: list[str], properties: dict[str, str]) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        name: {"type": "string", "minLength": int(name in required), "maxLength": 8192, "description": text}
+        name: {
+            "type": "string",
+            "minLength": int(name in required),
+            "maxLength": 8192,
+            "description": text,
+            "examples": [_SHOWN[name]],
+        }
         for name, text in properties.items()
     }
     schema = {"type": "object", "required": required, "properties": fields}
-    return {"requestBody": {"required": True, "description": description, "content": {FORM: {"schema": schema}}}}
+    sample = {name: _SHOWN[name] for name in (*required, "client_id", "client_secret")}
+    media = {"schema": schema, "examples": {"sample": {"summary": "From the sample firm", "value": sample}}}
+    return {
+        "x-errors": "RFC 6749",
+        "requestBody": {"required": True, "description": description, "content": {FORM: media}},
+    }
 
 
 _CREDENTIALS = {
@@ -153,7 +244,13 @@ def issuer_routes(issuer: Issuer) -> APIRouter:
     )
     async def read_revocations(
         after: Annotated[
-            str, Query(pattern=r"^[0-9]{1,19}$", max_length=19, description="`cursor` of the page before; 0 to start.")
+            str,
+            Query(
+                pattern=r"^[0-9]{1,19}$",
+                max_length=19,
+                description="`cursor` of the page before; 0 to start.",
+                examples=["1042"],
+            ),
         ] = "0",
         limit: Annotated[int, Query(ge=1, le=1000, description="Entries per page.", examples=[500])] = 500,
     ) -> RevocationPage:

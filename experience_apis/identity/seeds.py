@@ -19,6 +19,15 @@ EXPERIENCE_AUDIENCE = "throughline-experience"
 _LEAST_SECRET = 16
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
+# https, or plain http to this very machine; a scheme of a device's own (com.example.app:/done); never with a fragment
+ReturnAddress = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(https://[^/\s#?]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?|[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:)(/[^\s#]*)?$",
+        max_length=500,
+    ),
+]
+
 
 class ClientSeed(BaseModel):
     """One client of the file; its secret stands there in plain or, better, in the environment."""
@@ -40,12 +49,22 @@ class ClientSeed(BaseModel):
     jwks: dict[str, Any] | None = Field(default=None, description="Public keys of a client that signs assertions.")
     jwks_uri: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=500)] | None = None
     requires_dpop: bool = False
+    is_public: bool = Field(default=False, description="Runs where no secret can be kept: a browser, a device.")
+    is_first_party: bool = Field(default=False, description="A portal of ours: people are not asked for consent.")
+    redirect_uris: tuple[ReturnAddress, ...] = Field(default=(), description="Where codes may be sent, to the letter.")
+    logout_uris: tuple[ReturnAddress, ...] = Field(default=(), description="Where people may be sent after logout.")
 
     @model_validator(mode="after")
     def _has_one_secret(self) -> Self:
         given = [self.secret, self.secret_env, self.jwks, self.jwks_uri]
-        if sum(one is not None for one in given) != 1:
-            message = "give one of secret, secret_env, jwks and jwks_uri"
+        if sum(one is not None for one in given) != int(not self.is_public):
+            message = "give one of secret, secret_env, jwks and jwks_uri; none of them with is_public"
+            raise ValueError(message)
+        if self.is_public and not self.grant_types <= {GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN}:
+            message = "a client without secret may only use authorization_code and refresh_token"
+            raise ValueError(message)
+        if bool(self.redirect_uris) != (GrantType.AUTHORIZATION_CODE in self.grant_types):
+            message = "authorization_code and redirect_uris belong together"
             raise ValueError(message)
         if self.jwks is not None:
             client_keys(self.jwks)
@@ -53,6 +72,13 @@ class ClientSeed(BaseModel):
             message = "a client that exchanges tokens names in acts_at the audience it serves"
             raise ValueError(message)
         return self
+
+    @property
+    def auth_method(self) -> str:
+        """How the client proves who it is."""
+        if self.is_public:
+            return "none"
+        return "private_key_jwt" if self.has_keys else "client_secret"
 
     @property
     def has_keys(self) -> bool:
@@ -122,7 +148,7 @@ async def enrol(
     surroundings = os.environ if environment is None else environment
     clients: list[OAuthClient] = []
     for seed in seeds.clients:
-        hashes = () if seed.has_keys else await _hashes(seed, surroundings, register, keeper)
+        hashes = () if seed.has_keys or seed.is_public else await _hashes(seed, surroundings, register, keeper)
         clients.append(
             OAuthClient(
                 client_id=seed.client_id,
@@ -135,10 +161,13 @@ async def enrol(
                 grant_types=frozenset(str(grant) for grant in seed.grant_types),
                 acts_at=seed.acts_at,
                 secret_hashes=hashes,
-                auth_method="private_key_jwt" if seed.has_keys else "client_secret",
+                auth_method=seed.auth_method,
                 jwks=seed.jwks,
                 jwks_uri=seed.jwks_uri,
                 requires_dpop=seed.requires_dpop,
+                redirect_uris=seed.redirect_uris,
+                logout_uris=seed.logout_uris,
+                is_first_party=seed.is_first_party,
             )
         )
     for ended in await register.enrol(clients):

@@ -35,6 +35,7 @@ class Claims:
     act: dict[str, Any] | None = None
     customers: tuple[str, ...] | None = None
     session: str | None = None
+    auth_time: int | None = None
     key_thumbprint: str | None = None
     origin: tuple[str, str] | None = None
     kid: str = ""
@@ -79,6 +80,8 @@ class Claims:
             body["customers"] = list(self.customers)
         if self.session is not None:
             body["sid"] = self.session
+        if self.auth_time is not None:
+            body["auth_time"] = self.auth_time
         if self.key_thumbprint is not None:
             body["cnf"] = {"jkt": self.key_thumbprint}
         if self.origin is not None:
@@ -96,6 +99,7 @@ class Bearer:
     act: dict[str, Any] | None = None
     customers: tuple[str, ...] | None = None
     session: str | None = None
+    auth_time: int | None = None
     key_thumbprint: str | None = None
     origin: tuple[str, str] | None = None
 
@@ -134,6 +138,7 @@ class TokenPress:
             act=bearer.act,
             customers=bearer.customers,
             session=bearer.session,
+            auth_time=bearer.auth_time,
             key_thumbprint=bearer.key_thumbprint,
             origin=bearer.origin,
             kid=key.kid,
@@ -171,6 +176,7 @@ class TokenPress:
             act=said.get("act"),
             customers=tuple(said["customers"]) if "customers" in said else None,
             session=said.get("sid"),
+            auth_time=said.get("auth_time"),
             key_thumbprint=said["cnf"].get("jkt") if "cnf" in said else None,
             origin=(said["origin"]["jti"], said["origin"]["client_id"]) if "origin" in said else None,
             kid=str(found.header.get("kid", "")),

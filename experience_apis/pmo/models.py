@@ -73,6 +73,12 @@ class DealCard(Shaped):
             examples=["2017-03-17T08:40:02Z"],
         ),
     ]
+    contract_id: Annotated[
+        Id | None,
+        Field(
+            description="Our id of the contract: how its billing is asked for.", examples=["con_lbrnl2pkbpchp6ss2ffg"]
+        ),
+    ]
     project_id: Annotated[
         Id | None,
         Field(description="Our id of the project; null until there is one.", examples=["prj_h4yvivbriyviclnaeuyy"]),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 
 from experience_apis.desk import screens as desk
-from experience_apis.desk.asking import AskedState, Asking, Limit, Ordering, PlaceCursor, told_state
+from experience_apis.desk.asking import AskedState, Asking, Limit, OfOpportunity, Ordering, PlaceCursor, told_state
 from experience_apis.desk.figures import Figures, figures
 from experience_apis.desk.models import (
     ID_PATTERN,
@@ -94,16 +94,18 @@ async def list_approvals(
     caller: Asking,
     processes: Processes,
     words: AskedWording,
+    *,
     kind: Annotated[
         Literal["delivery", "finance", "invoice"] | None, Query(description="Whose consent; all kinds if left out.")
     ] = None,
     status: AskedState = "open",
+    opportunity_id: OfOpportunity = None,
     cursor: PlaceCursor = None,
     limit: Limit = 50,
 ) -> ShapedPage[ApprovalCard]:
     """Oldest first; open ones unless asked otherwise."""
     page = await processes.approvals.list_approvals(
-        caller, status=told_state(status), kind=kind, cursor=cursor, limit=limit
+        caller, status=told_state(status), kind=kind, opportunity_id=opportunity_id, cursor=cursor, limit=limit
     )
     return desk.approval_page(page, caller.principal.scopes, words)
 

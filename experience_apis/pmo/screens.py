@@ -36,6 +36,7 @@ def deal_card(deal: Deal, words: Wording) -> DealCard:
         won_at=deal.won_at,
         changed_at=deal.changed_at,
         activated_at=deal.activated_at,
+        contract_id=deal.contract_id,
         project_id=deal.project_id,
         findings=len(deal.findings),
         waits_for=deal.approval_kinds if deal.state == "awaiting_approval" else (),

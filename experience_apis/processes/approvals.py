@@ -19,10 +19,17 @@ class Approvals:
         self._wire = wire
 
     async def list_approvals(
-        self, caller: Caller, *, status: str | None, kind: str | None, cursor: str | None, limit: int
+        self,
+        caller: Caller,
+        *,
+        status: str | None,
+        kind: str | None,
+        opportunity_id: str | None,
+        cursor: str | None,
+        limit: int,
     ) -> ToldPage[Approval]:
         """Approvals, oldest first."""
-        params = {"status": status, "kind": kind, "cursor": cursor, "limit": limit}
+        params = {"status": status, "kind": kind, "subject_id": opportunity_id, "cursor": cursor, "limit": limit}
         return await self._wire.page(caller, Approval, _PATH, params)
 
     async def get_approval(self, caller: Caller, approval_id: str) -> Approval:

@@ -49,6 +49,7 @@ class Deal(Told):
     amount: Money | None = None
     region: str | None = None
     legal_entity_code: str | None = None
+    contract_id: str | None = None
     project_id: str | None = None
     findings: tuple[Finding, ...] = ()
     approval_kinds: tuple[str, ...] = ()
@@ -126,6 +127,7 @@ class Invoice(Told):
     opportunity_id: str
     opportunity_reference: str
     project_id: str
+    customer_id: str | None = None
     customer_name: str
     legal_entity_code: str
     period: str

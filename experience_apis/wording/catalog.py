@@ -64,7 +64,12 @@ def asked_wording(
     response: Response,
     accept_language: Annotated[
         str | None,
-        Header(description="Language of the texts: en (default) or de; anything else is answered in English."),
+        Header(
+            alias="Accept-Language",
+            max_length=1000,
+            description="Language of the texts: en (default) or de; anything else is answered in English.",
+            examples=["de"],
+        ),
     ] = None,
 ) -> Wording:
     """The wording that the request asks for; the answer says which it is."""

@@ -75,7 +75,7 @@ class Approval(ApprovalModel):
     id: Identifier = Field(description="Our id of the approval.", examples=["apr_4r7c2m5xk3ta"])
     kind: ApprovalKind = Field(description="Whose consent is asked for.")
     group_id: Name = Field(
-        description="What it decides about with others: one person decides at most once per group (a deal, an invoice).",
+        description="A deal or an invoice; one person decides at most once per group.",
         examples=["opp_uowvshkezju2kbbqurcu:1"],
     )
     subject_id: Identifier = Field(

@@ -22,7 +22,7 @@ from process_apis.approvals.models import (
     Notice,
 )
 from process_apis.approvals.store import Approvals
-from shared.canonical.references import Page
+from shared.canonical.references import Identifier, Page
 from shared.errors.taxonomy import PlatformError
 from shared.identity.principal import Principal
 from shared.persistence import Database
@@ -85,13 +85,17 @@ def approval_router(desk: ApprovalDesk) -> APIRouter:
         caller: Caller,
         status: Annotated[ApprovalState | None, Query(description="Only approvals in this state.")] = None,
         kind: Annotated[ApprovalKind | None, Query(description="Only approvals of this kind.")] = None,
+        subject_id: Annotated[
+            Identifier | None,
+            Query(description="Only approvals of this opportunity.", examples=["opp_uowvshkezju2kbbqurcu"]),
+        ] = None,
         cursor: PlaceCursor = None,
         limit: Limit = 100,
     ) -> Page[Approval]:
         """Approvals in the order they were asked for."""
         async with desk.database.transaction() as conn:
             items, following = await desk.approvals.list_page(
-                conn, caller.tenant, state=status, kind=kind, after=int(cursor or 0), limit=limit
+                conn, caller.tenant, state=status, kind=kind, subject_id=subject_id, after=int(cursor or 0), limit=limit
             )
         return Page(items=tuple(items), next_cursor=None if following is None else str(following))
 

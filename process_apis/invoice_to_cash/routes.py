@@ -88,7 +88,7 @@ async def list_receivables(
 ) -> Page[Receivable]:
     """Posted invoices and what is owed on them, by id."""
     return await PaymentStore(rooms().database).list_receivables(
-        caller.tenant, open_only=open_only, after=cursor, limit=limit
+        caller.tenant, open_only=open_only, after=cursor, limit=limit, customers=caller.customers
     )
 
 

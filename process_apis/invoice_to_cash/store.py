@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -142,17 +142,29 @@ class PaymentStore:
         ]
 
     async def list_receivables(
-        self, tenant: str, *, open_only: bool, after: str | None, limit: int
+        self,
+        tenant: str,
+        *,
+        open_only: bool,
+        after: str | None,
+        limit: int,
+        customers: Collection[str] | None = None,
     ) -> Page[Receivable]:
-        """Posted invoices by id; `open_only` leaves out what is paid."""
+        """Posted invoices by id; `open_only` leaves out what is paid, `customers` all but theirs."""
         query = (
             _RECEIVABLES + " AND (NOT :open_only OR i.paid < i.gross)"
+            " AND (CAST(:customers AS text[]) IS NULL OR c.customer_id = ANY(:customers))"
             " AND (CAST(:after AS text) IS NULL OR i.invoice_id > :after) ORDER BY i.invoice_id LIMIT :limit"
         )
+        bound = {
+            "tenant": tenant,
+            "open_only": open_only,
+            "customers": None if customers is None else sorted(customers),
+            "after": after,
+            "limit": limit + 1,
+        }
         async with self._database.transaction() as connection:
-            found = await connection.execute(
-                text(query), {"tenant": tenant, "open_only": open_only, "after": after, "limit": limit + 1}
-            )
+            found = await connection.execute(text(query), bound)
             rows = [dict(row) for row in found.mappings()]
         items = tuple(map(_receivable, rows[:limit]))
         return Page(items=items, next_cursor=items[-1].invoice_id if len(rows) > limit else None)

@@ -91,7 +91,11 @@ async def start_run(caller: Caller, body: StartBody) -> Started:
 @router.get("/runs/{id}", summary="Read a deal", operation_id="getDeal")
 async def get_run(caller: Caller, id: RunId) -> Deal:  # noqa: A002 - the path parameter's public name
     """Where a deal stands."""
-    return await _deal(caller.tenant, id)
+    async with rooms().database.transaction() as conn:
+        deal = await _deals.find_visible(conn, caller, id)
+    if deal is None:
+        raise NotFound(f"There is no run {id}.")
+    return deal
 
 
 @router.post("/runs/{id}/resume", summary="Resume a deal", operation_id="resumeDeal", status_code=202)

@@ -89,6 +89,10 @@ _TOUCH_OPPORTUNITY = text(_TOUCH.format(which="opportunity_id = :id"))
 _TOUCH_CUSTOMER = text(_TOUCH.format(which="(customer_id = :id OR (customer_id IS NULL AND state = 'checking'))"))
 _TOUCH_ALL = text(_TOUCH.format(which="true"))
 _GET = text(f"SELECT {_COLUMNS} FROM deals WHERE tenant = :tenant AND run_id = :run_id")
+_GET_VISIBLE = text(f"""
+    SELECT {_COLUMNS} FROM deals WHERE tenant = :tenant AND run_id = :run_id
+      AND (CAST(:customers AS text[]) IS NULL OR customer_id = ANY(:customers))
+""")
 _LIST = text(f"""
     SELECT {_COLUMNS} FROM deals
     WHERE tenant = :tenant AND position > :after AND (CAST(:state AS text) IS NULL OR state = :state)
@@ -244,13 +248,19 @@ class Deals:
         row = (await conn.execute(_GET, {"tenant": tenant, "run_id": run_id})).mappings().one_or_none()
         return None if row is None else _deal(dict(row))
 
+    async def find_visible(self, conn: AsyncConnection, caller: Principal, run_id: str) -> Deal | None:
+        """The deal of a run if it exists for the caller."""
+        bound = {"tenant": caller.tenant, "run_id": run_id, "customers": _bound(caller)}
+        row = (await conn.execute(_GET_VISIBLE, bound)).mappings().one_or_none()
+        return None if row is None else _deal(dict(row))
+
     async def list_page(
         self, conn: AsyncConnection, caller: Principal, wanted: DealFilter, *, after: int, limit: int
     ) -> tuple[list[Deal], int | None]:
         """A page of the deals that exist for the caller, in the order of arrival, and the position to read on after."""
         bound = {
             "tenant": caller.tenant,
-            "customers": None if caller.customers is None else sorted(caller.customers),
+            "customers": _bound(caller),
             "state": wanted.state.value if wanted.state else None,
             "project_id": wanted.project_id,
             "region": wanted.region,
@@ -260,6 +270,10 @@ class Deals:
         found = [dict(row) for row in (await conn.execute(_LIST, bound)).mappings()]
         following = found[limit - 1]["position"] if len(found) > limit else None
         return [_deal(row) for row in found[:limit]], following
+
+
+def _bound(caller: Principal) -> list[str] | None:
+    return None if caller.customers is None else sorted(caller.customers)
 
 
 def _findings_json(findings: Sequence[Finding]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_apis.time_to_bill.ledger_store import LOCK_BILLING, take_up_corrections
-from process_apis.time_to_bill.models import BilledInvoice, BilledInvoiceDetail, BilledInvoiceLine
+from process_apis.time_to_bill.models import BilledInvoice, BilledInvoiceDetail, BilledInvoiceLine, BilledInvoiceState
 from shared.canonical.billing import BillingMark
 from shared.canonical.invoices import InvoiceDraft, InvoiceLine, LineKind
 from shared.canonical.money import Money
 from shared.canonical.references import Page
 from shared.errors.taxonomy import NotFound
+from shared.identity.principal import Principal
 from shared.persistence.database import Database
 
 _SELECT = """
@@ -88,10 +89,14 @@ class InvoiceStore:
             raise NotFound(f"There is no invoice {invoice_id}.")
         return dict(row)
 
-    async def get(self, tenant: str, invoice_id: str) -> BilledInvoiceDetail:
-        """One invoice with its lines. Raises NotFound."""
+    async def get(self, tenant: str, invoice_id: str, *, seen_by: Principal | None = None) -> BilledInvoiceDetail:
+        """One invoice with its lines, if it exists for whoever sees it. Raises NotFound."""
         async with self._database.transaction() as connection:
             row = await self._row(connection, tenant, invoice_id)
+            if seen_by is not None and seen_by.customers is not None:
+                is_out = row["state"] == BilledInvoiceState.POSTED
+                if not (is_out and seen_by.sees_customer(row["customer_id"])):
+                    raise NotFound(f"There is no invoice {invoice_id}.")
             lines = await _lines(connection, tenant, invoice_id)
         shown = tuple(
             BilledInvoiceLine(
@@ -114,19 +119,33 @@ class InvoiceStore:
         return BilledInvoice(**_fields(await self._row(connection, tenant, invoice_id)))
 
     async def list_page(
-        self, tenant: str, *, state: str | None, contract_id: str | None, after: str | None, limit: int
+        self,
+        tenant: str,
+        *,
+        state: str | None,
+        contract_id: str | None,
+        after: str | None,
+        limit: int,
+        customers: Collection[str] | None = None,
     ) -> Page[BilledInvoice]:
-        """Invoices by id, optionally of one state or contract."""
+        """Invoices by id, optionally of one state or contract; `customers`: of these only, and only once posted."""
         query = (
             _SELECT + " AND (CAST(:state AS text) IS NULL OR i.state = :state)"
             " AND (CAST(:contract_id AS text) IS NULL OR i.contract_id = :contract_id)"
+            " AND (CAST(:customers AS text[]) IS NULL"
+            " OR (c.customer_id = ANY(:customers) AND i.state = 'posted'))"
             " AND (CAST(:after AS text) IS NULL OR i.invoice_id > :after) ORDER BY i.invoice_id LIMIT :limit"
         )
+        bound = {
+            "tenant": tenant,
+            "state": state,
+            "contract_id": contract_id,
+            "customers": None if customers is None else sorted(customers),
+            "after": after,
+            "limit": limit + 1,
+        }
         async with self._database.transaction() as connection:
-            found = await connection.execute(
-                text(query),
-                {"tenant": tenant, "state": state, "contract_id": contract_id, "after": after, "limit": limit + 1},
-            )
+            found = await connection.execute(text(query), bound)
             rows = [dict(row) for row in found.mappings()]
         items = tuple(BilledInvoice(**_fields(row)) for row in rows[:limit])
         return Page(items=items, next_cursor=items[-1].id if len(rows) > limit else None)

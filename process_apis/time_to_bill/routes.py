@@ -122,7 +122,12 @@ async def list_invoices(
 ) -> Page[BilledInvoice]:
     """Drafts and posted invoices, by id."""
     return await InvoiceStore(rooms().database).list_page(
-        caller.tenant, state=status, contract_id=contract_id, after=cursor, limit=limit
+        caller.tenant,
+        state=status,
+        contract_id=contract_id,
+        after=cursor,
+        limit=limit,
+        customers=caller.customers,
     )
 
 
@@ -140,7 +145,7 @@ async def get_invoice(
     ],
 ) -> BilledInvoiceDetail:
     """One invoice with its lines."""
-    return await InvoiceStore(rooms().database).get(caller.tenant, invoice_id)
+    return await InvoiceStore(rooms().database).get(caller.tenant, invoice_id, seen_by=caller)
 
 
 @router.get("/work", summary="List ledger rows", operation_id="listWork")

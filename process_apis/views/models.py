@@ -218,7 +218,9 @@ class ReplayBody(ViewModel):
     )
     dry_run: StrictBool = Field(default=False, description="Only say how many there are.", examples=[True])
     act_again: StrictBool = Field(
-        default=False, description="Let consumers act on them again; otherwise their inboxes skip what they know."
+        default=False,
+        description="Let consumers act on them again; otherwise their inboxes skip what they know.",
+        examples=[False],
     )
 
 

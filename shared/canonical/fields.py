@@ -13,12 +13,21 @@ from shared.canonical.references import Identifier, Name, Ref, Text
 PERIOD = r"^\d{4}-(0[1-9]|1[0-2])$"
 
 Tenant = Annotated[Identifier, Field(description="The firm whose record it is.", examples=["harbour"])]
-CustomerId = Annotated[Identifier, Field(description="Our id of the customer.", examples=["cus_xmiet452yykyqwr5k7jc"])]
+CustomerId = Annotated[
+    Identifier,
+    Field(description="Our id of the customer; the same in every system.", examples=["cus_xmiet452yykyqwr5k7jc"]),
+]
 OpportunityId = Annotated[
     Identifier, Field(description="Our id of the won opportunity.", examples=["opp_uowvshkezju2kbbqurcu"])
 ]
-ContractId = Annotated[Identifier, Field(description="Our id of the contract.", examples=["con_lbrnl2pkbpchp6ss2ffg"])]
-ProjectId = Annotated[Identifier, Field(description="Our id of the project.", examples=["prj_h4yvivbriyviclnaeuyy"])]
+ContractId = Annotated[
+    Identifier,
+    Field(description="Our id of the contract; the same in every system.", examples=["con_lbrnl2pkbpchp6ss2ffg"]),
+]
+ProjectId = Annotated[
+    Identifier,
+    Field(description="Our id of the project; the same in every system.", examples=["prj_h4yvivbriyviclnaeuyy"]),
+]
 WorkstreamId = Annotated[
     Identifier,
     Field(description="Our id of the workstream, the child of a project.", examples=["wks_aiui2cvkyrsia6vywzfp"]),

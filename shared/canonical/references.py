@@ -85,6 +85,10 @@ Item = TypeVar("Item")
 class Page(CanonicalModel, Generic[Item]):
     """A page of a list; `next_cursor` is absent on the last one."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"description": "A page of a list; `next_cursor` is null on the last one."}
+    )
+
     items: tuple[Item, ...] = Field(max_length=1000, description="Rows of this page, in the order the list promises.")
     next_cursor: str | None = Field(
         default=None,

@@ -114,7 +114,7 @@ def _dress(chain: Chain, kit: Kit, given: Any) -> list[tuple[bytes, bytes]]:
     ours = chain.headers
     if len(given) > _BARE_HEADERS:
         names = {name for name, _ in given}
-        ours = [header for header in ours if header[0] not in names]
+        ours = [header for header in ours if header[0] not in names or header[0] == b"link"]
     headers = [*given, *ours, (b"x-correlation-id", kit.correlation_id.encode())]
     if kit.policy_header is not None:
         headers.append((b"ratelimit-policy", kit.policy_header))

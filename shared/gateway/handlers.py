@@ -57,7 +57,11 @@ class Handlers:
             self.local, self.shared = earlier.local, earlier.shared
         else:
             self.local = process_counters()
-            self.shared = None if is_local else ReplicatedCounters(supplies.counters_url)
+            self.shared = (
+                None
+                if is_local
+                else ReplicatedCounters(supplies.counters_url, tier=supplies.tier, warn=supplies.warn_line)
+            )
 
     def of(self, operation: Operation, name: str, config: Any) -> Any:
         """The handler of the policy `name` at an operation."""

@@ -63,7 +63,7 @@ class Kit:
     def address(self) -> str:
         """The network address the request came from; behind declared proxies, the one they vouch for."""
         if self._address is None:
-            client = self.scope.get("client")
+            client: tuple[str, int] | None = self.scope.get("client")
             self._address = client[0] if client else "unknown"
         return self._address
 
@@ -90,17 +90,25 @@ class Kit:
                     raise MalformedRequest("The connection ended before the whole body had come.")
                 chunk: bytes = message.get("body", b"")
                 size += len(chunk)
-                if most is not None and size > most:
-                    raise BodyTooLarge(f"The request body is larger than {most} bytes.", extra={"max_bytes": most})
                 chunks.append(chunk)
-                if not message.get("more_body", False):
+                is_more: bool = message.get("more_body", False)
+                if most is not None and size > most:  # what was read stays readable: a dry run goes on with it
+                    self.receive = _again(b"".join(chunks), self.receive, is_more=is_more)
+                    raise _too_large(most)
+                if not is_more:
                     break
             self._body = b"".join(chunks)
-            self.receive = _again(self._body, self.receive)
+            self.receive = _again(self._body, self.receive, is_more=False)
+        if most is not None and len(self._body) > most:
+            raise _too_large(most)
         return self._body
 
 
-def _again(body: bytes, rest: Receive) -> Receive:
+def _too_large(most: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than {most} bytes.", extra={"max_bytes": most})
+
+
+def _again(body: bytes, rest: Receive, *, is_more: bool) -> Receive:
     handed_out = False
 
     async def receive() -> Message:
@@ -108,6 +116,6 @@ def _again(body: bytes, rest: Receive) -> Receive:
         if handed_out:
             return await rest()
         handed_out = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": is_more}
 
     return receive

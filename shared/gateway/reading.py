@@ -22,17 +22,25 @@ class DocumentRefused(Exception):
         self.lines = lines
 
 
+def read_yaml(path: Path) -> Any:
+    """What stands in a file.
+
+    Raises: DocumentRefused naming file and reason.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader either way
+    except OSError as error:
+        raise DocumentRefused([f"{path}: {error.strerror or 'cannot be read'}"]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DocumentRefused([f"{path}: {error}"]) from error
+
+
 def read_facts(path: Path, schema: type[_F]) -> _F:
     """One document, checked.
 
     Raises: DocumentRefused naming file, place and reason.
     """
-    try:
-        content: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader either way
-    except OSError as error:
-        raise DocumentRefused([f"{path}: {error.strerror or 'cannot be read'}"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DocumentRefused([f"{path}: {error}"]) from error
+    content = read_yaml(path)
     try:
         return schema.model_validate(content)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.gateway.document import DocumentRefused, GatewayDocuments, load_documents
 from shared.gateway.gateway import Gateway
+from shared.gateway.policies.audit.trail import AuditTrail
 from shared.gateway.policies.usage.recorder import UsageRecorder, UsageSink
 from shared.gateway.reload import Watch
 from shared.gateway.supplies import IdempotencyStore, Supplies
@@ -20,6 +21,7 @@ from shared.identity.revocations import RevocationList
 from shared.identity.trust import KeySource, TrustedIssuer
 from shared.outbound import Outbound
 from shared.persistence.once import once
+from shared.serving.catalog import CatalogPages, catalog_router
 from shared.serving.dispatch import served_routes
 from shared.serving.health import Readiness, health_router
 from shared.serving.lines import LineLog
@@ -91,14 +93,16 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
     trusted: Sequence[TrustedIssuer] = (),
     revocations: Feed | None = None,
     usage: UsageSink | None = None,
+    pages: CatalogPages = CatalogPages(),  # noqa: B008 - frozen
     version: str = "1",
 ) -> TierApp:
     """The tier's application.
 
     `gateway` is what the policy documents declare, by default those in `settings.gateway_dir`. `keys` fetches the
-    issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `trusted` are further issuers whose
-    access tokens open this door. `revocations` reads the issuer's feed; by default over HTTP with the tier's own client,
-    where it has one. `usage` keeps what clients called. `idempotency` is needed as soon as a policy document asks for idempotency keys.
+    issuer's JWK set; by default it is asked for over HTTP at `settings.issuer_url`. `trusted` are further issuers
+    whose access tokens open this door. `revocations` reads the issuer's feed; by default over HTTP with the tier's own
+    client, where it has one. `usage` keeps what clients called. `pages` says where APIs are shown. `idempotency` is
+    needed as soon as a policy document asks for idempotency keys.
     Ends the process, naming every line, when routes and policy documents do not cover each other.
     """
     configure_logging(tier, settings.log_level)
@@ -144,7 +148,8 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
         own = settings.issuer_url.rstrip("/")
         issuers = [own, *(one.issuer for one in trusted)]
         metadata = resource_router(declared, address=settings.address, issuers=issuers)
-        for router in (health_router(tier, readiness), metadata, *routers):
+        catalog = catalog_router(lambda: app.documents, address=settings.address, pages=pages)
+        for router in (health_router(tier, readiness), metadata, catalog, *routers):
             app.include_router(router)
         install_problems(app)
         app.gateway = Gateway(
@@ -164,7 +169,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
                 used=used,
                 usage=recorder,
                 access_line=access,
-                audit_line=audit,
+                audit_line=AuditTrail(audit),
                 warn_line=LineLog(tier, "gateway"),
             ),
             served_routes(app),

@@ -13,22 +13,18 @@ def composed(schema: dict[str, Any], schemas: dict[str, Any], *, depth: int = 0)
     """A value the schema describes: its own example, else one made of its parts; NOTHING where a part shows nothing."""
     if depth > _DEEPEST:
         return NOTHING
-    for word in ("examples", "enum"):
-        if schema.get(word):
-            return schema[word][0]
-    if "const" in schema:
-        return schema["const"]
+    shown = schema.get("examples") or schema.get("enum") or ([schema["const"]] if "const" in schema else None)
+    if shown:
+        return shown[0]
     if "$ref" in schema:
         return composed(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth=depth + 1)
-    for word in ("anyOf", "oneOf"):
-        if word in schema:
-            made = (composed(one, schemas, depth=depth + 1) for one in schema[word] if one.get("type") != "null")
-            return next((one for one in made if one is not NOTHING), None)
+    branches = schema.get("anyOf") or schema.get("oneOf") if "properties" not in schema else None
+    if branches:
+        made = (composed(one, schemas, depth=depth + 1) for one in branches if one.get("type") != "null")
+        return next((one for one in made if one is not NOTHING), None)
     if schema.get("type") == "array":
         return _rows(schema, schemas, depth)
-    if schema.get("type") == "object" or "properties" in schema:
-        return _members(schema, schemas, depth)
-    return schema.get("default", NOTHING)
+    return _members(schema, schemas, depth) if "properties" in schema else schema.get("default", NOTHING)
 
 
 def _rows(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> Any:

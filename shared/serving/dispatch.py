@@ -13,6 +13,7 @@ from starlette.convertors import StringConvertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.gateway.gateway import Served
+from shared.serving.query import declared_names, refuse_unknown
 
 _NO_FILES = AsyncExitStack()  # the framework wants one; without form fields nothing is ever put on it
 
@@ -40,9 +41,12 @@ def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
         return None
     straight: ASGIApp = target
     endpoint = route.endpoint
+    declared = declared_names(route.dependant) if route.include_in_schema else None  # pages read what they like
     takes_files = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
 
     async def go(scope: Scope, receive: Receive, send: Send) -> None:
+        if declared is not None and scope["query_string"]:
+            refuse_unknown(scope["query_string"], declared)
         segments = scope["path"].split("/") if places else ()
         scope["path_params"] = {name: segments[at] for name, at in places}
         scope["endpoint"] = endpoint

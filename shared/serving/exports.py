@@ -11,16 +11,20 @@ import yaml
 from shared.canonical.events import EVENT_TYPES, Event
 from shared.gateway.document import ApiFacts, VersionFacts
 from shared.serving.app import TierApp
+from shared.serving.composed import composed
 from shared.serving.openapi import CONTACT, LICENSE, reached
 
 _SCHEMA_PREFIX = "#/components/schemas/"
+_CLOUD_EVENT = "application/cloudevents+json"
+_SUBJECT = "harbour"
+_PROMISE = "Told at least once, in order per subject; a repeat carries the same `id`."
 
 
 def export_documents(app: TierApp, tier: str) -> dict[str, str]:
     """OpenAPI 3.1 as YAML by file name (`system-crm.v1.yaml`) for every published API version of the tier."""
     whole = app.openapi()
     return {
-        f"{tier}-{api.api}.{version}.yaml": _yaml(_part(whole, api, version, facts))
+        f"{tier}-{api.api}.{version}.yaml": _yaml(_part(whole, api, facts))
         for api in app.documents.apis
         for version, facts in api.versions.items()
         if api.published and facts.operations
@@ -32,7 +36,7 @@ def export_events() -> dict[str, str]:
     return {"events.v1.yaml": _yaml(_asyncapi())}
 
 
-def _part(whole: dict[str, Any], api: ApiFacts, version: str, facts: VersionFacts) -> dict[str, Any]:
+def _part(whole: dict[str, Any], api: ApiFacts, facts: VersionFacts) -> dict[str, Any]:
     declared = {
         (name.partition(" ")[0].lower(), _shape(facts.base + name.partition(" ")[2])) for name in facts.operations
     }
@@ -54,7 +58,7 @@ def _part(whole: dict[str, Any], api: ApiFacts, version: str, facts: VersionFact
         "openapi": "3.1.0",
         "info": {
             "title": api.title,
-            "version": _release(version, facts),
+            "version": facts.release,
             "description": f"{api.description}\n\nAudience: {api.audience}. Kept by: {api.owner}.",
             "contact": CONTACT,
             "license": LICENSE,
@@ -65,11 +69,6 @@ def _part(whole: dict[str, Any], api: ApiFacts, version: str, facts: VersionFact
         "paths": paths,
         "components": components,
     }
-
-
-def _release(version: str, facts: VersionFacts) -> str:
-    """The release the registry names; before there is one, the first of the major version."""
-    return str(getattr(facts, "release", None) or f"{version.removeprefix('v')}.0.0")
 
 
 def _lifecycle(facts: VersionFacts) -> dict[str, str]:
@@ -94,14 +93,20 @@ def _asyncapi() -> dict[str, Any]:
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
     envelope = _schema(Event, schemas)
+    for body in EVENT_TYPES.values():
+        schemas[body.__name__] = _schema(body, schemas)
     for kind, body in EVENT_TYPES.items():
         name = body.__name__
-        schemas[name] = _schema(body, schemas)
+        summary = (body.__doc__ or "").strip().splitlines()[0]
+        data = composed(schemas[name], schemas)
+        subject = next((one for one in data.values() if isinstance(one, str) and "_" in one), _SUBJECT)
+        example = composed(envelope, schemas) | {"type": kind, "subject": subject, "data": data}
         messages[name] = {
             "name": kind,
             "title": name,
-            "summary": (body.__doc__ or "").strip().splitlines()[0],
-            "contentType": "application/cloudevents+json",
+            "summary": summary,
+            "description": f"{_PROMISE} `subject` names the record the fact is about.",
+            "contentType": _CLOUD_EVENT,
             "payload": {
                 "allOf": [
                     {"$ref": f"{_SCHEMA_PREFIX}Event"},
@@ -111,14 +116,20 @@ def _asyncapi() -> dict[str, Any]:
                     },
                 ]
             },
+            "examples": [{"name": "sample", "summary": "From the sample firm", "payload": example}],
         }
         channels[name] = {
             "address": f"throughline.{{tenant}}.{kind}",
-            "parameters": {"tenant": {"description": "Tenant the fact belongs to."}},
+            "title": name,
+            "summary": summary,
+            "description": f"All `{kind}` facts of one tenant, in order per subject.",
+            "parameters": {"tenant": {"description": "Tenant the fact belongs to.", "examples": ["harbour"]}},
             "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         }
         operations[f"receive{name}"] = {
             "action": "receive",
+            "summary": summary,
+            "description": f"Read `{kind}` from a durable consumer; acknowledge once it is dealt with.",
             "channel": {"$ref": f"#/channels/{name}"},
             "messages": [{"$ref": f"#/channels/{name}/messages/{name}"}],
         }
@@ -128,9 +139,11 @@ def _asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Facts between the tiers",
             "version": "1.0.0",
-            "description": "CloudEvents 1.0 in structured mode on NATS JetStream, at least once, in order per subject.",
+            "description": f"CloudEvents 1.0 in structured mode on NATS JetStream. {_PROMISE}",
+            "contact": CONTACT,
+            "license": {"name": LICENSE["name"], "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
-        "defaultContentType": "application/cloudevents+json",
+        "defaultContentType": _CLOUD_EVENT,
         "channels": channels,
         "operations": operations,
         "components": {"schemas": dict(sorted(schemas.items())), "messages": messages},

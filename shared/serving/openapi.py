@@ -12,7 +12,7 @@ from shared.serving.described_answers import HEADERS, PROBLEM_SCHEMA, headers_of
 JSON = "application/json"
 CONTACT = {"name": "Throughline maintainers", "url": "https://throughline.example/support"}
 LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
-_ALWAYS = {400, 404, 413, 422, 429, 500, 502, 503, 504}
+_ALWAYS = {400, 404, 406, 413, 422, 429, 500, 502, 503, 504}
 _SEEN_ON_SUCCESS = ("X-Correlation-Id", "Deprecation", "Sunset", "Link")
 _PLAIN_SUCCESS = "Successful Response"
 _SUCCESS = {
@@ -22,10 +22,10 @@ _SUCCESS = {
     204: "It was done; there is nothing to tell.",
 }
 _TOKENS = (
-    "Access token (RFC 9068, `typ: at+jwt`) of the built-in issuer or of the OpenID provider the house trusts. Programs "
-    "get one by client credentials (a secret, or a signed assertion: private_key_jwt), people by authorization code with "
-    "PKCE (S256). A token bound to a key (DPoP, RFC 9449) is sent as `Authorization: DPoP …` with a `DPoP` proof for the "
-    "very request; sent as a bearer token it is refused."
+    "Access token (RFC 9068, `typ: at+jwt`) of the built-in issuer or of the OpenID provider the house trusts. "
+    "Programs get one by client credentials (a secret, or a signed assertion: private_key_jwt), people by "
+    "authorization code with PKCE (S256). A token bound to a key (DPoP, RFC 9449) is sent as `Authorization: DPoP …` "
+    "with a `DPoP` proof for the very request; sent as a bearer token it is refused."
 )
 _TIERS = {
     "system": "What the connected systems hold, in canonical words; called by the process tier.",
@@ -35,7 +35,7 @@ _TIERS = {
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key with the same request gets the first answer again for a day; with another request 422.",
+    "description": "The same key and request get the first answer again for a day; another request with it gets 422.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "examples": {"uuid": {"value": "7f3c1c52-6f0e-4ac9-9c39-5c9a4f3f2a10"}},
 }

@@ -18,7 +18,9 @@ _Url = Annotated[str, Field(max_length=500)]
 class ProtectedResource(BaseModel):
     """RFC 9728 §2."""
 
-    resource: Annotated[_Url, Field(description="The API, or the whole tier.", examples=["http://127.0.0.1:8103/pmo/v1"])]
+    resource: Annotated[
+        _Url, Field(description="The API, or the whole tier.", examples=["http://127.0.0.1:8103/pmo/v1"])
+    ]
     resource_name: Annotated[str, Field(max_length=200, description="For people.", examples=["PMO board"])]
     authorization_servers: Annotated[
         list[_Url],

@@ -33,7 +33,13 @@ class RevocationEntry(BaseModel):
 
     kind: Annotated[Withdrawn, Field(description="What the entry takes back.", examples=["client"])]
     value: Annotated[
-        str, Field(min_length=1, max_length=300, description="Token id, client id, subject, session id or key id.", examples=["acme-portal"])
+        str,
+        Field(
+            min_length=1,
+            max_length=300,
+            description="Token id, client id, subject, session id or key id.",
+            examples=["acme-portal"],
+        ),
     ]
     tenant: Annotated[str, Field(max_length=80, description="Tenant of a subject, else empty.", examples=[""])] = ""
     before: Annotated[float, Field(ge=0, le=1e11, description="Unix seconds.", examples=[1795000000])]

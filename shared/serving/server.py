@@ -6,6 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from shared.serving.settings import TierSettings
+from shared.serving.wire import TierProtocol
 
 _SECONDS_TO_FINISH = 15
 
@@ -17,7 +18,7 @@ def run_server(app: FastAPI, settings: TierSettings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=TierProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

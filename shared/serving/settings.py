@@ -25,7 +25,9 @@ class TierSettings(BaseSettings):
     counters_url: str = Field(default="memory://", pattern=r"^(memory|redis|rediss|redis\+unix|valkey|valkeys)://")
     issuer_url: str = Field(pattern=r"^https?://[^/\s]+")
     issuer_audience: str = Field(
-        default="throughline-experience", min_length=1, description="How tokens for the issuer's own APIs are addressed."
+        default="throughline-experience",
+        min_length=1,
+        description="How tokens for the issuer's own APIs are addressed.",
     )
     public_url: str | None = Field(
         default=None,

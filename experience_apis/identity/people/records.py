@@ -52,6 +52,10 @@ class People(Protocol):
         """The person of that login name, enabled or not."""
         ...
 
+    async def of_subject(self, tenant: str, subject: str) -> Person | None:
+        """The person tokens of that tenant call so."""
+        ...
+
     async def list_of(self, tenant: str | None) -> Sequence[Person]:
         """Everybody of a tenant (None: of all), by name."""
         ...

@@ -16,6 +16,7 @@ p.name, p.subject, p.tenant, p.full_name, p.email, p.roles, p.customers, p.langu
 p.must_change_password, p.is_enabled AND p.is_listed AS is_enabled
 """
 _FIND = text(f"SELECT {COLUMNS} FROM people p WHERE p.name = :name")
+_OF_SUBJECT = text(f"SELECT {COLUMNS} FROM people p WHERE p.tenant = :tenant AND p.subject = :subject")
 _LIST = text(f"""
 SELECT {COLUMNS} FROM people p WHERE CAST(:tenant AS text) IS NULL OR p.tenant = :tenant ORDER BY p.name
 """)
@@ -85,6 +86,13 @@ class PeopleStore:
             return None
         async with self._database.transaction() as connection:
             row = (await connection.execute(_FIND, {"name": name.lower()})).mappings().first()
+        return None if row is None else person_of(row)
+
+    async def of_subject(self, tenant: str, subject: str) -> Person | None:
+        """The person tokens of that tenant call so."""
+        async with self._database.transaction() as connection:
+            facts = {"tenant": tenant, "subject": subject}
+            row = (await connection.execute(_OF_SUBJECT, facts)).mappings().first()
         return None if row is None else person_of(row)
 
     async def list_of(self, tenant: str | None) -> Sequence[Person]:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 
+from experience_apis.identity.assertions import Assertions
 from experience_apis.identity.authority import OAuthReply
 from experience_apis.identity.credentials import FailureThrottle, SecretKeeper
-from experience_apis.identity.issuer import Issuer, OAuthCall
+from experience_apis.identity.issuer import Issuer, OAuthCall, issuer_proofs
 from experience_apis.identity.keys import KeyRing, Seal
+from experience_apis.identity.providers import Providers
 from experience_apis.identity.records import OAuthClient, SealedKey
 from experience_apis.identity.roles import role_book
 from experience_apis.identity.seeds import enrol
 from experience_apis.identity.tokens import TokenPress
+from shared.identity.revocations import RevocationList, TokenMarks, Withdrawn
+from shared.outbound.guarded import AddressRules
+from shared.persistence.once import OnceHere
+from shared.serving.revocations import RevocationEntry, RevocationPage
 
 ISSUER = "http://127.0.0.1:8103"
 SECRETS = {
@@ -62,31 +68,72 @@ class MemoryRegister:
 
     clients: dict[str, OAuthClient] = field(default_factory=dict)
     shelf: list[SealedKey] = field(default_factory=list)
-    revoked: set[str] = field(default_factory=set)
+    retired: set[str] = field(default_factory=set)
 
     async def client(self, client_id: str) -> OAuthClient | None:
         return self.clients.get(client_id)
 
-    async def enrol(self, clients: Sequence[OAuthClient]) -> None:
-        self.clients = {client.client_id: client for client in clients}
+    async def enrol(self, clients: Sequence[OAuthClient]) -> Sequence[str]:
+        before, self.clients = self.clients, {client.client_id: client for client in clients}
+        return sorted(set(before) - set(self.clients))
 
     async def keys(self) -> Sequence[SealedKey]:
-        return tuple(self.shelf)
+        return tuple(key for key in self.shelf if key.kid not in self.retired)
 
     async def add_first_key(self, key: SealedKey) -> None:
         if not self.shelf:
             self.shelf.append(key)
 
-    async def succeed_with(self, key: SealedKey, *, others_retire_at: datetime) -> None:
-        del others_retire_at
-        self.shelf.append(key)
+    async def all_keys(self) -> Sequence[SealedKey]:
+        return tuple(self.shelf)
 
-    async def revoke(self, jti: str, *, tenant: str, client_id: str, expires_at: datetime) -> None:
-        del tenant, client_id, expires_at
-        self.revoked.add(jti)
+    async def succeed_with(
+        self, key: SealedKey, *, others_retire_at: datetime, unless_newer_than: datetime | None = None
+    ) -> bool:
+        if unless_newer_than is not None and self.shelf[-1].signs_from > unless_newer_than:
+            return False
+        self.shelf = [replace(one, retires_at=one.retires_at or others_retire_at) for one in self.shelf] + [key]
+        return True
 
-    async def is_revoked(self, jti: str) -> bool:
-        return jti in self.revoked
+    async def retire(self, kid: str, *, reason: str) -> bool:
+        del reason
+        was_good = any(key.kid == kid for key in self.shelf) and kid not in self.retired
+        self.retired.add(kid)
+        return was_good
+
+
+@dataclass
+class MemoryRevocations:
+    """What was withdrawn, without a database."""
+
+    kept: RevocationList = field(default_factory=RevocationList)
+    entries: list[RevocationEntry] = field(default_factory=list)
+
+    async def withdraw(self, kind: str, value: str, **said: Any) -> None:
+        until = said.get("until") or datetime.now(UTC) + timedelta(hours=2)
+        entry = RevocationEntry(
+            kind=Withdrawn(kind),
+            value=value,
+            tenant=said.get("tenant", "") if kind == "subject" else "",
+            before=until.timestamp(),
+            until=until.timestamp(),
+        )
+        self.entries.append(entry)
+        self.kept.take([entry.revocation()], now=0.0)
+
+    async def covers(self, marks: TokenMarks) -> bool:
+        return self.kept.covers(marks)
+
+    async def read(self, cursor: str = "0", *, limit: int = 500) -> RevocationPage:
+        shown = self.entries[int(cursor) :][:limit]
+        return RevocationPage(items=shown, cursor=str(int(cursor) + len(shown)))
+
+
+class NoGrants:
+    """No portal has asked for anything."""
+
+    async def presented(self, _form: Any, _client: Any) -> None:
+        return None
 
 
 @dataclass
@@ -98,6 +145,7 @@ class House:
     keys: KeyRing
     keeper: SecretKeeper
     clock: list[float]
+    revocations: MemoryRevocations
 
     async def token(self, client: str, secret: str | None = None, **form: str) -> OAuthReply:
         """Ask for a token by HTTP Basic; client credentials unless another grant is named."""
@@ -139,6 +187,7 @@ def clients_file(tmp_path: Path) -> Path:
 async def house(clients_file: Path) -> House:
     clock = [datetime.now(UTC).timestamp()]
     register, keeper, book = MemoryRegister(), SecretKeeper(), role_book()
+    revocations, used = MemoryRevocations(), OnceHere()
     keys = KeyRing(register, Seal("a sealing secret"), now=lambda: datetime.fromtimestamp(clock[0], UTC))
     await keys.open()
     await enrol(clients_file, register=register, keeper=keeper, book=book)
@@ -149,5 +198,12 @@ async def house(clients_file: Path) -> House:
         keeper=keeper,
         throttle=FailureThrottle("memory://", failures_per_minute=3),
         book=book,
+        revocations=cast("Any", revocations),
+        assertions=Assertions(
+            used, AddressRules(), audiences=(ISSUER, f"{ISSUER}/oauth/token"), clock=lambda: clock[0]
+        ),
+        proofs=issuer_proofs(used),
+        providers=Providers((), book, audience="throughline-experience"),
+        grants=cast("Any", NoGrants()),
     )
-    return House(issuer=issuer, register=register, keys=keys, keeper=keeper, clock=clock)
+    return House(issuer, register, keys, keeper, clock, revocations)

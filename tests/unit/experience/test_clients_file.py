@@ -69,7 +69,7 @@ async def test_a_secret_may_come_from_the_environment(house: House, tmp_path: Pa
         ({"plann": "standard"}, r"clients\.0\.plann"),
         ({"tenant": ""}, r"clients\.0\.tenant"),
         ({"scopes": ["Deals"]}, r"clients\.0\.scopes"),
-        ({"secret": None}, "either secret or secret_env"),
+        ({"secret": None}, "one of secret, secret_env"),
         ({"grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"]}, "acts_at"),
     ],
 )

@@ -244,8 +244,8 @@ def test_figures_not_yet_measured_say_so() -> None:
     assert figures(Kpis.model_validate(told), EN).message == "Nothing has been measured yet."
     told["kpis"] = [{**kpi, "value": "3.5", "sample": 2, "by_region": [{"key": "EMEA", "value": "3.5", "sample": 2}]}]
     measured = figures(Kpis.model_validate(told), DE)
-    assert measured.items[0].label == "Von gewonnen bis zum aktiven Projekt"
-    assert measured.items[0].by_region[0].key == "EMEA"
+    assert measured.figures[0].label == "Von gewonnen bis zum aktiven Projekt"
+    assert measured.figures[0].by_region[0].key == "EMEA"
     assert measured.model_dump(mode="json")["items"][0]["value"] == "3.5"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -57,14 +56,3 @@ async def test_two_replicas_starting_together_end_with_one_key_and_rotation_keep
     assert retires_at is not None
     assert retires_at > kept[fresh].signs_from
     assert kept[fresh].retires_at is None
-
-
-async def test_a_revoked_token_stays_revoked_until_it_would_have_ended(store: IdentityStore) -> None:
-    ends = datetime.now(UTC) + timedelta(minutes=15)
-    assert not await store.is_revoked("jti-1")
-    for _ in range(2):
-        await store.revoke("jti-1", tenant="harbour", client_id="fiona", expires_at=ends)
-    await store.revoke("jti-0", tenant="harbour", client_id="fiona", expires_at=ends - timedelta(hours=2))
-    await store.revoke("jti-2", tenant="harbour", client_id="fiona", expires_at=ends)
-    assert await store.is_revoked("jti-1")
-    assert not await store.is_revoked("jti-0")

@@ -150,7 +150,13 @@ def documents(
 
 
 def settings(**changes: Any) -> TierSettings:
-    given = {"port": 0, "database_url": "postgresql://nobody", "issuer_url": ISSUER, "audience": AUDIENCE}
+    given = {
+        "port": 0,
+        "database_url": "postgresql://nobody",
+        "issuer_url": ISSUER,
+        "audience": AUDIENCE,
+        "public_url": "http://tier.test",
+    }
     return TierSettings.model_validate(given | changes)
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, cast
 
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_NOT_A_BRACKET = re.compile(rb"[^\[\]{}]+")
+_ALIKE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class Bounds(NamedTuple):
@@ -41,23 +42,26 @@ def measure(body: bytes, bounds: Bounds) -> None:
     Raises: Exceeded naming the first bound that is broken; ValueError when the text is no JSON.
     """
     bare = _STRING.sub(b"", body)
-    if _depth(bare) > bounds.depth:
+    if _is_deeper(bare, bounds.depth):
         raise Exceeded(f"Objects and arrays stand more than {bounds.depth} deep within each other.")
     if bare.count(b":") > bounds.keys:
         raise Exceeded(f"The objects have more than {bounds.keys} members together.")
-    look = _looker(bounds)
+    look = _looker(bounds) if bare.count(b",") >= bounds.items or _may_be_long(body, bounds.string) else None
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
             raise Exceeded(f"An object names the member `{_twice(pairs)}` twice.")
-        for name, value in pairs:
-            if len(name) > bounds.string:
-                raise Exceeded(f"The name of a member is longer than {bounds.string} characters.")
-            look(value)
+        if look is not None:
+            for name, value in pairs:
+                if len(name) > bounds.string:
+                    raise Exceeded(f"The name of a member is longer than {bounds.string} characters.")
+                look(value)
         return found
 
-    look(json.loads(body, object_pairs_hook=members, parse_constant=_no_constant))
+    whole = json.loads(body, object_pairs_hook=members, parse_constant=_no_constant)
+    if look is not None:
+        look(whole)
 
 
 def _looker(bounds: Bounds) -> Callable[[Any], None]:
@@ -76,15 +80,20 @@ def _looker(bounds: Bounds) -> Callable[[Any], None]:
     return look
 
 
-def _depth(bare: bytes) -> int:
-    deepest = depth = 0
-    for bracket in _NOT_A_BRACKET.sub(b"", bare):
-        if bracket in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        else:
-            depth -= 1
-    return deepest
+def _is_deeper(bare: bytes, most: int) -> bool:
+    """Take the innermost brackets away as often as is allowed, and see whether any are left."""
+    brackets = bare.translate(_ALIKE, _NO_BRACKETS)
+    for _ in range(most):
+        without = brackets.replace(b"[]", b"")
+        if len(without) == len(brackets):
+            return False  # nothing left, or brackets that do not match: no JSON, which the reader will say
+        brackets = without
+    return b"[]" in brackets
+
+
+def _may_be_long(body: bytes, most: int) -> bool:
+    """Whether a string could be longer; escaped quotation marks make it impossible to tell from outside."""
+    return len(body) > most and (b'\\"' in body or max(map(len, body.split(b'"'))) > most)
 
 
 def _twice(pairs: list[tuple[str, Any]]) -> str:

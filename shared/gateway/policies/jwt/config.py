@@ -17,7 +17,10 @@ class Dpop(Facts):
 
     algorithms: tuple[ProofAlgorithm, ...] = Field(default=("ES256", "EdDSA", "Ed25519"), min_length=1)
     proof_seconds: int = Field(
-        default=60, ge=5, le=600, description="How far a proof's `iat` may be from our clock, and how long its `jti` is kept."
+        default=60,
+        ge=5,
+        le=600,
+        description="How far a proof's `iat` may be from our clock, and how long its `jti` is kept.",
     )
     when_proofs_cannot_be_remembered: Literal["admit", "refuse"] = Field(
         description="What happens when the store of used proofs cannot be asked: take the risk of a replay, or refuse."

@@ -64,9 +64,7 @@ def _json(part: bytes) -> dict[str, Any]:
 class TokenReader:
     """Reads the access tokens of one issuer; keys named inside a token (`jwk`, `jku`, `x5u`, `x5c`) are never used."""
 
-    def __init__(
-        self, trusted: TrustedIssuer, keys: IssuerKeys, *, leeway: float, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, trusted: TrustedIssuer, keys: IssuerKeys, *, leeway: float, now: Callable[[], float]) -> None:
         self._trusted = trusted
         self._keys = keys
         self._leeway = leeway

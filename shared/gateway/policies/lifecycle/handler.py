@@ -28,7 +28,7 @@ def lifecycle_headers(config: Lifecycle) -> Headers:
         links.append(f'<{config.successor}>; rel="successor-version"')
     if config.notice is not None:
         page = f'<{config.notice}>; rel="{{}}"; type="text/html"'
-        links += [page.format(rel) for rel in _relations(config)]
+        links += [page.format(rel) for rel in notices(config)]
     if headers or links:
         links.append(_CATALOG)
         headers.append((b"link", ", ".join(links).encode()))
@@ -40,7 +40,8 @@ def catalog_link() -> Headers:
     return [(b"link", _CATALOG.encode())]
 
 
-def _relations(config: Lifecycle) -> list[str]:
+def notices(config: Lifecycle) -> list[str]:
+    """What the page that explains the move is to the version: its `deprecation`, its `sunset`, both or neither."""
     is_ending = config.sunset_at is not None or config.state is LifecycleState.RETIRED
     is_deprecated = config.deprecated_at is not None or config.state is LifecycleState.RETIRED
     return [rel for rel, holds in (("deprecation", is_deprecated), ("sunset", is_ending)) if holds]

@@ -67,8 +67,9 @@ def _ends_of_form(form: Schema, name: str) -> Iterator[tuple[Schema, bool]]:
     required = frozenset(form.get("required", ()))
     if name == ANY:
         yield from ((one, key in required) for key, one in properties.items())
-        if isinstance(form.get("additionalProperties"), Mapping):
-            yield form["additionalProperties"], False
+        others = form.get("additionalProperties", False)
+        if others is not False:
+            yield (others if isinstance(others, Mapping) else {}), False
     elif name in properties:
         yield properties[name], name in required
 

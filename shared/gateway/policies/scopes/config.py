@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from shared.gateway.facts import PolicyFacts
@@ -12,4 +14,8 @@ class Scopes(PolicyFacts):
 
     tenants: tuple[str, ...] | None = Field(
         default=None, description="Tenants served here; unset serves every tenant the issuer vouches for."
+    )
+    bound_callers: Literal["refuse", "filter"] = Field(
+        default="refuse",
+        description="Callers who may see some customers' records only: refused, unless the operation filters by them.",
     )

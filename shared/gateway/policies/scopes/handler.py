@@ -13,10 +13,11 @@ class ScopesHandler:
     def __init__(self, config: Scopes, needed: tuple[str, ...], one_of: tuple[str, ...] = ()) -> None:
         self._needed = frozenset(needed)
         self._one_of = frozenset(one_of)
+        self._refuses_bound = config.bound_callers == "refuse"
         self._tenants = None if config.tenants is None else frozenset(config.tenants)
 
     def enter(self, kit: Kit) -> None:
-        """Refuse a caller without the scopes or from a foreign tenant."""
+        """Refuse who lacks a scope, is of a foreign tenant, or is bound to customers where nothing is filtered."""
         held = kit.principal.scopes if kit.principal else frozenset[str]()
         if not held >= self._needed:
             missing = sorted(self._needed - held)
@@ -26,5 +27,7 @@ class ScopesHandler:
             missing = sorted(self._one_of)
             told = f"The access token holds none of the scopes {' '.join(missing)}."
             raise NotPermitted(told, extra={"missing_scopes": missing})
+        if self._refuses_bound and kit.principal is not None and kit.principal.customers is not None:
+            raise NotPermitted("This operation is not for callers who are bound to certain customers.")
         if self._tenants is not None and (kit.principal is None or kit.principal.tenant not in self._tenants):
             raise NotPermitted("The caller's tenant is not served here.")

@@ -1,0 +1,150 @@
+"""What happens to the requests of one operation, in order, and where each setting comes from; nothing is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.gateway.chain import planned
+from shared.gateway.document import ApiFacts, GatewayDocuments, Operation, VersionFacts
+from shared.gateway.facts import Facts
+from shared.gateway.order import ORDER, Phase
+from shared.gateway.paths import PathTree
+
+_FALLBACK_PLAN = "standard"
+_CALLERLESS_PLAN = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One policy of the chain: `origin` is the level that decides it, `settings` None when it is off."""
+
+    phase: Phase
+    policy: str
+    settings: dict[str, Any] | None
+    origin: str
+    is_dry: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The chain of one operation as a caller with `plan` meets it; without a plan, as the documents declare it."""
+
+    operation: Operation
+    tier: str
+    api: ApiFacts
+    facts: VersionFacts
+    plan: str | None
+    public: str | None
+    chain: tuple[Explained, ...]
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        operation = self.operation
+        return {
+            "operation": operation.name,
+            "tier": self.tier,
+            "api": operation.api,
+            "version": operation.version,
+            "release": self.facts.release,
+            "plan": self.plan,
+            "scopes": list(operation.scopes),
+            "one_of": list(operation.one_of),
+            "public": self.public,
+            "chain": [
+                {
+                    "phase": one.phase.value,
+                    "policy": one.policy,
+                    "settings": one.settings,
+                    "from": one.origin,
+                    "dry_run": one.is_dry,
+                    "note": one.note,
+                }
+                for one in self.chain
+            ],
+        }
+
+
+def find_operation(documents: GatewayDocuments, method: str, path: str) -> Operation | None:
+    """The operation of a method and a path, which may be the template or a real path."""
+    declared = {(one.method, one.path): one for one in documents.operations()}
+    if (exact := declared.get((method, path))) is not None:
+        return exact
+    tree: PathTree[Operation] = PathTree()
+    for (verb, template), operation in declared.items():
+        tree.add(verb, template, operation)
+    return tree.find("GET" if method == "HEAD" else method, path)
+
+
+def explain(documents: GatewayDocuments, operation: Operation, plan: str | None = None) -> Explanation:
+    """The effective chain of an operation, in order."""
+    api = next(one for one in documents.apis if one.api == operation.api)
+    facts = api.versions[operation.version]
+    name = next(one for one in facts.operations if _reads(facts, one) == (operation.method, operation.path))
+    chain: list[Explained] = []
+    for phase, policies in ORDER.items():
+        for policy in policies:
+            if policy == "lifecycle":
+                chain.append(_lifecycle(phase, facts))
+            else:
+                chain.append(_explained(documents, operation, phase, policy, plan))
+    return Explanation(operation, documents.tier, api, facts, plan, facts.operations[name].public, tuple(chain))
+
+
+def _reads(facts: VersionFacts, name: str) -> tuple[str, str]:
+    method, _, path = name.partition(" ")
+    return method, facts.base + path
+
+
+def _lifecycle(phase: Phase, facts: VersionFacts) -> Explained:
+    said = facts.lifecycle.model_dump(mode="json", exclude_none=True)
+    return Explained(phase, "lifecycle", said | {"release": facts.release}, "registry")
+
+
+def _explained(
+    documents: GatewayDocuments, operation: Operation, phase: Phase, policy: str, plan: str | None
+) -> Explained:
+    own: Facts | None = getattr(operation.policies, policy)
+    origin = operation.origins.get(policy, "")
+    by_plan = planned(operation).get(policy, {})
+    if own is None:
+        return Explained(phase, policy, None, origin, note="switched off" if origin else "not declared")
+    if operation.is_public and policy in {"jwt", "scopes"}:
+        return Explained(phase, policy, None, "operation", note="public")
+    met, note = own, ""
+    if plan is not None and plan in by_plan:
+        met, origin = by_plan[plan], operation.origins.get(f"{plan}:{policy}", f"plan {plan}")
+    elif by_plan and plan is None:
+        note = f"otherwise for plan {', '.join(sorted(by_plan))}"
+    settings = _settings(met)
+    if policy == "scopes":
+        settings |= {"needed": list(operation.scopes)} | (
+            {"one_of": list(operation.one_of)} if operation.one_of else {}
+        )
+    if policy == "rate_limit":
+        settings = _settings(own) | _windows(documents, operation, plan, met)
+    return Explained(phase, policy, settings, origin, is_dry=bool(getattr(own, "dry_run", False)), note=note)
+
+
+def _settings(facts: Facts) -> dict[str, Any]:
+    return facts.model_dump(mode="json", exclude_none=True, exclude={"dry_run"})
+
+
+def _windows(documents: GatewayDocuments, operation: Operation, plan: str | None, met: Facts) -> dict[str, Any]:
+    """What is counted for that plan: its own windows, or those it has just here."""
+    config = operation.policies.rate_limit
+    assert config is not None  # noqa: S101 - asked for before
+    counted = config.plan or plan
+    if counted is None:
+        return {}
+    own: Mapping[str, Any] = _settings(met)
+    book = documents.plans.get(counted) or documents.plans[_FALLBACK_PLAN]
+    windows = own.get("windows") or [window.model_dump(mode="json") for window in book.windows]
+    return {"plan": counted, "share": own["share"] if "windows" in own else config.share, "windows": windows}
+
+
+def plans_of_callers(documents: GatewayDocuments, operation: Operation) -> list[str]:
+    """The plans that callers of an operation may have."""
+    return [_CALLERLESS_PLAN] if operation.is_public else sorted(documents.plans)
