@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.console import Console
 from deploy.local.installation import GATEWAY_DIR
 from deploy.local.policies_view import checked_view, explained_view
 from deploy.local.readme import ROOT
-from shared.gateway.document import DocumentRefused, GatewayDocuments, Operation, load_documents, load_registry
+from shared.gateway.document import METHODS, DocumentRefused, GatewayDocuments, Operation, load_documents, load_registry
 from shared.gateway.explain import explain as explanation_of
 from shared.gateway.explain import find_operation
 from shared.gateway.policies.idempotency.memory import MemoryIdempotencyStore
@@ -134,13 +134,17 @@ def _uncovered(documents: GatewayDocuments, openapi: Path) -> list[str]:
 
 def _documented(tier: str, openapi: Path) -> list[tuple[Path, str, str, str]]:
     """File, method, path and operationId of every operation in the tier's OpenAPI documents."""
-    return [
-        (file, method.upper(), path, operation.get("operationId", ""))
-        for file in sorted(openapi.glob(f"{tier}-*.v*.yaml"))
-        for path, item in read_yaml(file).get("paths", {}).items()
-        for method, operation in item.items()
-        if isinstance(operation, dict)
-    ]
+    found: list[tuple[Path, str, str, str]] = []
+    for file in sorted(openapi.glob(f"{tier}-*.v*.yaml")):
+        document: dict[str, Any] = read_yaml(file)
+        paths: dict[str, dict[str, Any]] = document.get("paths", {})
+        for path, item in paths.items():
+            found += [
+                (file, method.upper(), path, str(operation["operationId"]))
+                for method, operation in item.items()
+                if method.upper() in METHODS
+            ]
+    return found
 
 
 def _matches(documents: GatewayDocuments, asked: str, openapi: Path) -> list[Operation]:
@@ -153,7 +157,7 @@ def _matches(documents: GatewayDocuments, asked: str, openapi: Path) -> list[Ope
     return [by_shape[key] for verb, template in named if (key := (verb, path_shape(template))) in by_shape]
 
 
-def _fail(lines: list[str]) -> None:
+def _fail(lines: list[str]) -> NoReturn:
     for line in lines:
         _err.print(line, style="red", markup=False, highlight=False)
     raise typer.Exit(1)

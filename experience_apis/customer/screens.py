@@ -62,9 +62,7 @@ def customer_invoice(invoice: Invoice, words: Wording) -> CustomerInvoice:
         paid=invoice.paid,
         due=due,
         is_settled=is_settled,
-        message=words.say(
-            f"customer_invoice.{'paid' if is_settled else 'part_paid' if invoice.paid.amount else 'open'}"
-        ),
+        message=words.say(f"customer_invoice.{standing}"),
     )
 
 

@@ -33,7 +33,7 @@ def risks(documents: GatewayDocuments) -> list[Risk]:
     found: dict[tuple[str, str, str], Risk] = {}
     for operation in documents.operations():
         for rule, policy, text in _of_operation(operation):
-            level = operation.origins.get(policy, "tier")
+            level = operation.origins.get(policy, "api")
             where = _where(documents.tier, operation, level)
             found.setdefault((rule, where, text), Risk(rule, where, text)).operations.append(operation.name)
     return list(found.values())
