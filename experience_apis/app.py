@@ -11,9 +11,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from experience_apis.accounts import routes as accounts
+from experience_apis.customer import routes as customer
 from experience_apis.desk.pages import assets_router
 from experience_apis.developer.pages import developer_pages
-from experience_apis.customer import routes as customer
 from experience_apis.finance import routes as finance
 from experience_apis.identity import client_routes
 from experience_apis.identity.assertions import Assertions
@@ -47,6 +47,7 @@ from shared.persistence.idempotency_store import PostgresIdempotencyStore
 from shared.persistence.once import once
 from shared.persistence.usage_store import PostgresUsageStore
 from shared.serving.app import TierApp, build_app
+from shared.serving.catalog import CatalogPages
 from shared.serving.health import Check
 from shared.serving.lines import LineLog
 from shared.serving.settings import stop
@@ -110,6 +111,7 @@ def create_app(settings: ExperienceSettings) -> TierApp:
             stop([f"THROUGHLINE_EXPERIENCE_{error}"])
         app.state.process_tier = ProcessTier.over(wire)
         app.state.visitors = reception.visitors
+        app.state.login_desk = reception.desk.logins
         app.state.client_desk = clients
         app.state.usage = PostgresUsageStore(database)
         rotation = asyncio.create_task(rotating(keys, timedelta(days=settings.signing_key_days)))
@@ -139,6 +141,12 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         keys=issuer.jwks,
         trusted=providers.trusted,
         revocations=revocations.read,
+        pages=CatalogPages(
+            description="/developer/specs/{tier}-{api}.{version}.yaml",
+            description_type="application/yaml",
+            documentation="/developer/apis/{tier}/{api}/{version}",
+            history="/developer/apis/{tier}/{api}/{version}/changelog",
+        ),
     )
 
 

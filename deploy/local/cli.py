@@ -26,6 +26,7 @@ from deploy.local.processes import Processes, StartFailed
 from deploy.local.readme import ROOT, connector_table, renewed
 from deploy.local.report import DemoReport
 from deploy.local.specs_command import app as specs
+from deploy.local.users_command import users_app
 from deploy.local.supervisor import ALL, House, stop_all
 
 SAMPLE_FIRM = Path(__file__).resolve().parents[1] / "sandbox" / "firm"
@@ -34,6 +35,7 @@ PortBase = Annotated[int | None, typer.Option(help="Ports are base+1 … base+5 
 StateDir = Annotated[Path | None, typer.Option(help="Where data, logs and keys are kept (default .throughline).")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(users_app, name="users")
 app.add_typer(specs, name="specs")
 app.add_typer(keys, name="keys")
 app.add_typer(journeys, name="journeys")
@@ -101,12 +103,15 @@ def up(state: StateDir = None, port_base: PortBase = None, as_json: JsonFlag = F
 def _addresses(document: dict[str, Any], places: Places) -> str:
     lines = [f"  {name:<11} {url}" for name, url in document["urls"].items()]
     clients = ", ".join(document["clients"])
+    people = [f"    {name:<8} {told['password']}   {', '.join(told['roles'])}" for name, told in document["people"].items()]
     return "\n".join(
         [
             "Throughline is running:",
             *lines,
             f"  tokens      {document['token_endpoint']}  (clients: {clients})",
-            f"Addresses and demo clients: {places.run_file}",
+            f"  login       {document['login']}  as one of these people (first passwords):",
+            *people,
+            f"Addresses, demo clients and people: {places.run_file}",
             "`make load` puts the sample firm to work here (`throughline load --firm <folder>` another).",
             "`throughline down` stops it.",
         ]

@@ -19,6 +19,7 @@ from deploy.local.clients import (
     TENANT,
     clients_document,
 )
+from deploy.local.people import PEOPLE, PERSON_NAMES, users_document
 from deploy.local.places import Places, write_private
 from deploy.local.ports import HOST, Ports
 from deploy.local.postgres import Postgres
@@ -41,7 +42,7 @@ class Installation:
     def of(cls, places: Places, ports: Ports) -> Installation:
         """The installation of a state directory, made on first use."""
         places.make()
-        return cls(places, ports, installed_secrets(places, CLIENT_IDS))
+        return cls(places, ports, installed_secrets(places, CLIENT_IDS, PERSON_NAMES))
 
     def url(self, name: str) -> str:
         """Base URL of a tier or of the sandbox."""
@@ -55,7 +56,8 @@ class Installation:
 
     def write(self) -> None:
         """Write every file that processes read at their start, and run.json for people."""
-        write_private(self.places.clients_file, clients_document(self.secrets.clients))
+        write_private(self.places.clients_file, clients_document(self.secrets.clients, self.url("experience")))
+        write_private(self.places.users_file, users_document(self.secrets.people))
         write_private(self.places.tenants / f"{TENANT}.yaml", yaml.safe_dump(self._connectors(), sort_keys=False))
         write_private(self.sandbox_options_file, json.dumps(self._sandbox_options(), indent=2))
         write_private(self.places.run_file, json.dumps(self.run_document(), indent=2))
@@ -77,6 +79,15 @@ class Installation:
                     "audiences": list(client.audiences),
                 }
                 for client in demo
+            },
+            "login": f"{self.url('experience')}/login",
+            "people": {
+                person.name: {
+                    "password": self.secrets.people[person.name],
+                    "name": person.full_name,
+                    "roles": list(person.roles),
+                }
+                for person in PEOPLE
             },
         }
 
@@ -114,6 +125,7 @@ class Installation:
                 "CLIENT_ID": "tier-experience",
                 "CLIENT_SECRET": self.secrets.clients["tier-experience"],
                 "CLIENTS_FILE": str(self.places.clients_file),
+                "USERS_FILE": str(self.places.users_file),
                 "SEALING_KEY": self.secrets.sealing_key,
                 "ALLOW_LOOPBACK_ADDRESSES": "true",
             },

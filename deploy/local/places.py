@@ -60,6 +60,11 @@ class Places:
         return self.root / "clients.yaml"
 
     @property
+    def users_file(self) -> Path:
+        """People of this installation, with their first passwords."""
+        return self.root / "users.yaml"
+
+    @property
     def run_file(self) -> Path:
         """Base URLs and demo clients, for programs and people."""
         return self.root / "run.json"

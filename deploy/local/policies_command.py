@@ -68,6 +68,7 @@ def explain(
     tier: Annotated[str | None, typer.Option(help="Where several tiers have it: system, process, experience.")] = None,
     folder: Folder = GATEWAY_DIR,
     documents: Documents = _OPENAPI_DIR,
+    is_whole: Annotated[bool, typer.Option("--all", help="Defaults too.")] = False,  # noqa: FBT002 - a flag of the command line
     as_json: AsJson = False,  # noqa: FBT002 - a flag of the command line
 ) -> None:
     """Print the chain of one operation: every policy in order, its settings, and which level they come from."""
@@ -89,7 +90,7 @@ def explain(
     if as_json:
         typer.echo(json.dumps(explained.document(), indent=2))
     else:
-        explained_view(_out, explained)
+        explained_view(_out, explained, with_defaults=is_whole)
 
 
 def checked(folder: Path, openapi: Path) -> Checked:

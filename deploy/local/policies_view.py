@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from rich import box
 from rich.console import Console, Group
@@ -16,6 +16,7 @@ from shared.gateway.explain import Explained, Explanation
 from shared.gateway.risks import Risk
 
 _SHOWN_OPERATIONS = 3
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 _ORIGINS = {
     "tier": "dim",
     "registry": "dim",
@@ -26,7 +27,7 @@ _ORIGINS = {
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
-def explained_view(out: Console, explained: Explanation) -> None:
+def explained_view(out: Console, explained: Explanation, *, with_defaults: bool) -> None:
     """The chain as a table, phase by phase, and what is off."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("phase", style="dim", no_wrap=True)
@@ -38,7 +39,10 @@ def explained_view(out: Console, explained: Explanation) -> None:
         if one.settings is None:
             continue
         table.add_row(
-            one.phase.value if one.phase.value != phase else "", one.policy, _settings(one), _origin(one.origin)
+            one.phase.value if one.phase.value != phase else "",
+            one.policy,
+            _settings(one, with_defaults=with_defaults),
+            _origin(one.origin),
         )
         phase = one.phase.value
     off = [one for one in explained.chain if one.settings is None]
@@ -66,13 +70,19 @@ def _title(explained: Explanation) -> Panel:
     return Panel(lines, title=Text(operation.name, style="bold"), title_align="left", box=box.ROUNDED, expand=False)
 
 
-def _settings(one: Explained) -> Text:
+def _settings(one: Explained, *, with_defaults: bool) -> Text:
     text = Text()
     if one.is_dry:
         text.append(" DRY RUN ", style="black on yellow").append(" ")
     assert one.settings is not None  # noqa: S101 - asked for by the caller
-    parts = [_setting(name, value) for name, value in one.settings.items() if value not in ({}, [], None)]
-    text.append_text(Text("; ").join(parts) if parts else Text("as is", style="dim"))
+    shown = {name: value for name, value in one.settings.items() if value not in ({}, [], None)}
+    said = [_setting(name, value) for name, value in shown.items() if name in one.declared]
+    defaults = [_setting(name, value) for name, value in shown.items() if name not in one.declared]
+    text.append_text(Text(", ").join(said) if said else Text("by default", style="dim"))
+    if defaults and with_defaults:
+        default_text = Text(", ").join(defaults)
+        default_text.stylize("dim")
+        text.append("\n").append_text(default_text)
     if one.note:
         text.append(f"\n{one.note}", style="magenta")
     return text
@@ -80,19 +90,24 @@ def _settings(one: Explained) -> Text:
 
 def _setting(name: str, value: Any) -> Text:
     if name == "windows":
-        told = ", ".join(f"{one['name']} {one['requests']} / {_span(one['per_seconds'])}" for one in value)
-        return Text(told, style="green")
-    return Text.assemble((f"{name.replace('_', ' ')} ", "dim"), _said(value))
+        return Text(", ".join(f"{one['name']} {one['requests']}/{_span(one['per_seconds'])}" for one in value), "green")
+    if name == "fields":
+        told = [f"{path} {one['then']} unless {one['unless_scope']}" for path, one in value.items()]
+        return Text(", ".join(told), "yellow")
+    if name in {"needed", "one_of"}:
+        return Text.assemble(("one of " if name == "one_of" else "", "dim"), (_said(value), "green"))
+    return Text.assemble((f"{name}: ", "dim"), _said(value))
 
 
 def _said(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_said(one)}" for name, one in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_said(one) for one in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
-    return f"{value:_}".replace("_", " ") if isinstance(value, int) else str(value)
+    if isinstance(value, dict):
+        entries = cast("dict[str, Any]", value)
+        return f"{{{', '.join(f'{name}: {_said(one)}' for name, one in entries.items())}}}"
+    if isinstance(value, list):
+        return " ".join(_said(one) for one in cast("list[Any]", value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _span(seconds: int) -> str:
@@ -131,7 +146,7 @@ def checked_view(
 def _risk(risk: Risk) -> Text:
     text = Text(risk.text)
     if risk.operations:
-        shown = ", ".join(risk.operations[:_SHOWN_OPERATIONS])
+        shown = ", ".join(name.replace(" ", _UNBROKEN) for name in risk.operations[:_SHOWN_OPERATIONS])
         more = len(risk.operations) - _SHOWN_OPERATIONS
         text.append(f"\n{shown}{f' and {more} more' if more > 0 else ''}", style="dim")
     return text

@@ -33,16 +33,19 @@ class Secrets:
     netsuite_private_key: str
     netsuite_public_key: str
     clients: dict[str, str]
+    people: dict[str, str]
 
 
-def installed_secrets(places: Places, client_ids: tuple[str, ...]) -> Secrets:
-    """The installation's secrets; what is missing (first start, or a client that is new) is generated and kept."""
+def installed_secrets(places: Places, client_ids: tuple[str, ...], people: tuple[str, ...] = ()) -> Secrets:
+    """The installation's secrets; what is missing (first start, a client or person that is new) is generated and kept."""
     file = places.keys / SECRETS_FILE
     kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else _generated()
     clients: dict[str, str] = kept.get("clients", {})
     for client in client_ids:
         clients.setdefault(client, secrets.token_urlsafe(30))
     kept["clients"] = {client: clients[client] for client in client_ids}
+    passwords: dict[str, str] = kept.get("people", {})
+    kept["people"] = {name: passwords.get(name) or secrets.token_urlsafe(15) for name in people}
     made = Secrets(**kept)
     write_private(file, json.dumps(asdict(made), indent=2))
     return made

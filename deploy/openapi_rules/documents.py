@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
-from deploy.openapi_rules.reading import Document, escaped
+from deploy.openapi_rules.reading import Document, escaped, members
 from deploy.openapi_rules.rule import Fault, Severity
 from deploy.openapi_rules.rules import RULES
 
@@ -101,23 +101,22 @@ def references_lead_somewhere(document: Document) -> Iterator[Fault]:
 def components_used(document: Document) -> Iterator[Fault]:
     """Dead schemas mislead readers and generators."""
     used = {reference for _, reference in references(document.content, "")}
-    for kind, members in document.content.get("components", {}).items():
+    for kind, named in document.content.get("components", {}).items():
         if kind != "securitySchemes":
-            for name in members:
+            for name in named:
                 if f"#/components/{kind}/{escaped(name)}" not in used:
                     yield f"/components/{kind}/{escaped(name)}", "is referred to by nothing"
 
 
 def references(node: Any, place: str) -> Iterator[tuple[str, str]]:
     """Every `$ref` with its place."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key == "$ref" and isinstance(value, str):
-                yield place, value
-            elif key not in {"examples", "example", "default", "const", "enum"}:
-                yield from references(value, f"{place}/{escaped(str(key))}")
-    elif isinstance(node, list):
-        for at, value in enumerate(node):
+    for key, value in members(node).items():
+        if key == "$ref" and isinstance(value, str):
+            yield place, value
+        elif key not in {"examples", "example", "default", "const", "enum"}:
+            yield from references(value, f"{place}/{escaped(key)}")
+    if isinstance(node, list):
+        for at, value in enumerate(cast("list[Any]", node)):
             yield from references(value, f"{place}/{at}")
 
 

@@ -17,7 +17,7 @@ def examples_valid(document: Document) -> Iterator[Fault]:
 
     def faults(place: str, schema: dict[str, Any], value: Any) -> Iterator[Fault]:
         whole = {"$schema": Draft202012Validator.META_SCHEMA["$id"], **_rooted(schema), "components": components}
-        checker = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+        checker: Any = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
         for error in list(checker.iter_errors(value))[:3]:
             at = "/".join(map(str, error.absolute_path))
             yield place, f"{at or 'the example'}: {error.message[:160]}"

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from deploy.openapi_rules import bodies, documents, events, examples, operations, schemas
+from deploy.openapi_rules.reading import members
 from deploy.openapi_rules.rule import Finding
 from deploy.openapi_rules.rules import RULES
 
@@ -25,6 +26,6 @@ def findings_in(folder: Path) -> list[Finding]:
     found: list[Finding] = []
     for path in sorted(folder.glob("*.yaml")):
         content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        if isinstance(content, dict) and {"openapi", "asyncapi"} & content.keys():
-            found += findings_of(path.name, content)
+        if {"openapi", "asyncapi"} & members(content).keys():
+            found += findings_of(path.name, members(content))
     return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
+Told = dict[str, Any]
 METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 _MISSING: dict[str, Any] = {}
 
@@ -30,6 +31,11 @@ class Node:
     name: str | None = None
 
 
+def members(node: Any) -> Told:
+    """The members of a JSON object; none for anything else."""
+    return cast("Told", node) if isinstance(node, dict) else _MISSING
+
+
 def escaped(part: str) -> str:
     """A segment of a JSON pointer."""
     return part.replace("~", "~0").replace("/", "~1")
@@ -44,17 +50,18 @@ class Document:
 
     def resolved(self, node: Any) -> dict[str, Any]:
         """What a reference leads to; the node itself where it is none."""
-        while isinstance(node, dict) and isinstance(node.get("$ref"), str):
-            node = self.at(node["$ref"])
-        return node if isinstance(node, dict) else _MISSING
+        found = members(node)
+        while isinstance(found.get("$ref"), str):
+            found = self.at(found["$ref"])
+        return found
 
     def at(self, reference: str) -> dict[str, Any]:
         """What stands at `#/…`; nothing where the reference leads nowhere."""
         if reference not in self._resolved:
             node: Any = self.content
             for part in reference.removeprefix("#/").split("/"):
-                node = node.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, dict) else {}
-            self._resolved[reference] = node if isinstance(node, dict) else _MISSING
+                node = members(node).get(part.replace("~1", "/").replace("~0", "~"), {})
+            self._resolved[reference] = members(node)
         return self._resolved[reference]
 
     @cached_property
@@ -112,8 +119,9 @@ class Document:
                 for kind, media in answer.get("content", {}).items():
                     yield f"{operation.place}/responses/{status}/content/{escaped(kind)}", media
 
-    def _below(self, place: str, schema: Any, name: str | None) -> Iterator[Node]:
-        if not isinstance(schema, dict):
+    def _below(self, place: str, told: Any, name: str | None) -> Iterator[Node]:
+        schema = members(told)
+        if not isinstance(told, dict):
             return
         yield Node(place, schema, name)
         for key, inner in schema.get("properties", {}).items():

@@ -159,6 +159,8 @@ async def _client_facts(request: Request, visitor: Visitor, client: Client) -> d
 
 
 def _wish(form: Form) -> ClientWish:
+    if not form.many("scopes"):
+        raise InvalidRequest(findings=[FieldFinding("scopes", "a client without any could not call anything")])
     keys: Mapping[str, Any] | None = None
     if form.one("jwks"):
         try:
@@ -167,16 +169,17 @@ def _wish(form: Form) -> ClientWish:
             raise InvalidRequest(findings=[FieldFinding("jwks", "this is not JSON")]) from None
         if not isinstance(keys, dict):
             raise InvalidRequest(findings=[FieldFinding("jwks", "a JWK set is a JSON object")])
-    is_secret = form.one("auth_method") != AuthMethod.PRIVATE_KEY_JWT
+    method = next((one for one in AuthMethod if one == form.one("auth_method")), AuthMethod.SECRET)
+    has_keys = method is AuthMethod.PRIVATE_KEY_JWT
     return ClientWish(
         name=form.one("name"),
         contact=form.one("contact"),
         purpose=form.one("purpose"),
         plan=form.one("plan"),
         scopes=form.many("scopes"),
-        auth_method=AuthMethod.SECRET if is_secret else AuthMethod.PRIVATE_KEY_JWT,
-        jwks=None if is_secret else keys,
-        jwks_uri=None if is_secret else form.one("jwks_uri") or None,
+        auth_method=method,
+        jwks=keys if has_keys else None,
+        jwks_uri=form.one("jwks_uri") or None if has_keys else None,
         redirect_uris=form.lines("redirect_uris"),
         requires_dpop=bool(form.one("requires_dpop")),
     )

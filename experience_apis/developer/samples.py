@@ -99,7 +99,7 @@ def _javascript(call: Call) -> str:
     )
 
 
-_TOKEN = "\N{BULLET}token\N{BULLET}"  # noqa: S105 - a place holder
+_TOKEN = "@@token@@"  # noqa: S105 - a place holder
 
 
 def _literal(value: Any, depth: int = 1) -> str:

@@ -23,17 +23,30 @@ from shared.serving.parameters import Instant
 from shared.serving.principal import current_principal
 
 router = APIRouter(prefix="/clients/v1", tags=["clients"])
-Id = Annotated[str, Field(max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["harbour-reports-5f2c91aa"])]
+Id = Annotated[
+    str, Field(max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["harbour-reports-5f2c91aa"])
+]
 ClientId = Annotated[
-    str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120, description="Id of the client.")
+    str,
+    Path(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=120,
+        description="Id of the client.",
+        examples=["harbour-reports-5f2c91aa"],
+    ),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
 ScopeName = Annotated[str, Field(max_length=80, pattern=r"^[a-z_]+(\.[a-z_]+){1,3}$", examples=["deals.read"])]
-Scopes = Annotated[list[ScopeName], Field(max_length=50, description="Scopes.", examples=[["deals.read"]])]
-PlanName = Annotated[
-    str, Field(max_length=60, pattern=r"^[a-z][a-z0-9_-]*$", description="Plan: how much may be asked.", examples=["trial"])
+Scopes = Annotated[
+    list[ScopeName], Field(max_length=50, description="What it may do, scope by scope.", examples=[["deals.read"]])
 ]
-Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s]+$", examples=["https://acme.example/callback"])]
+PlanName = Annotated[
+    str,
+    Field(max_length=60, pattern=r"^[a-z][a-z0-9_-]*$", description="Plan: how much may be asked.", examples=["trial"]),
+]
+Address = Annotated[
+    str, Field(max_length=500, pattern=r"^https?://[^\s]+$", examples=["https://acme.example/callback"])
+]
 Key = Annotated[
     str,
     Header(
@@ -41,6 +54,7 @@ Key = Annotated[
         min_length=1,
         max_length=257,
         description="Same key, same request: the same client again, but never its secret a second time.",
+        examples=["7f3c1c52-6f0e-4ac9-9c39-5c9a4f3f2a10"],
         include_in_schema=True,
     ),
 ]
@@ -57,7 +71,14 @@ class ClientOrder(BaseModel):
 
     name: Annotated[Text, Field(max_length=120, description="What people will read.", examples=["Harbour reports"])]
     contact: Annotated[
-        str, Field(min_length=3, max_length=200, pattern=r"^\S+@\S+$", description="Whom to write to.", examples=["ada@acme.example"])
+        str,
+        Field(
+            min_length=3,
+            max_length=200,
+            pattern=r"^\S+@\S+$",
+            description="Whom to write to.",
+            examples=["ada@acme.example"],
+        ),
     ]
     purpose: Annotated[Text, Field(description="What it is for.", examples=["Nightly report of open deals"])]
     plan: PlanName = "trial"
@@ -103,7 +124,10 @@ class ApprovalOrder(BaseModel):
 
     plan: PlanName
     scopes: Annotated[Scopes, Field(min_length=1)]
-    expires_at: Annotated[Instant | None, Field(description="When the client ends by itself.")] = None
+    expires_at: Annotated[
+        Instant | None,
+        Field(description="When the client ends by itself (UTC); null: never.", examples=["2018-03-16T00:00:00Z"]),
+    ] = None
 
 
 class ReasonOrder(BaseModel):
@@ -128,9 +152,14 @@ class RotationOrder(BaseModel):
 class SecretView(_Told):
     """A secret as far as it may be shown."""
 
-    secret_id: Annotated[str, Field(max_length=64, description="Its id.", examples=["0f6d1c"])]
-    created_at: Annotated[datetime, Field(description="When it was made.")]
-    expires_at: Annotated[datetime | None, Field(description="When its overlap ends.")] = None
+    secret_id: Annotated[
+        str, Field(max_length=64, description="Names the secret without telling it.", examples=["0f6d1c"])
+    ]
+    created_at: Annotated[datetime, Field(description="When it was made (UTC).", examples=["2017-03-16T09:12:30Z"])]
+    expires_at: Annotated[
+        datetime | None,
+        Field(description="When its overlap ends (UTC); null: it stays.", examples=["2017-03-17T09:12:30Z"]),
+    ] = None
 
 
 class ClientView(_Told):
@@ -147,14 +176,25 @@ class ClientView(_Told):
     scopes_wished: Annotated[Scopes, Field(description="Scopes asked for.")]
     auth_method: Annotated[AuthMethod, Field(description="How it proves who it is.", examples=["client_secret"])]
     jwks_uri: Annotated[Address | None, Field(description="Where its keys are published.")] = None
-    redirect_uris: Annotated[list[Address], Field(max_length=10, description="Where people come back to.")]
+    redirect_uris: Annotated[list[Address], Field(max_length=10, description="Where people come back to after login.")]
     requires_dpop: Annotated[bool, Field(description="Whether its tokens are bound to its key.", examples=[False])]
-    registered_by: Annotated[str | None, Field(max_length=300, description="Who registered it.", examples=["ada"])] = None
-    created_at: Annotated[datetime, Field(description="When.")]
+    registered_by: Annotated[str | None, Field(max_length=300, description="Who registered it.", examples=["ada"])] = (
+        None
+    )
+    created_at: Annotated[
+        datetime, Field(description="When it was registered (UTC).", examples=["2017-03-16T09:12:30Z"])
+    ]
     decided_by: Annotated[str | None, Field(max_length=300, description="Who decided last.", examples=["amy"])] = None
-    decided_at: Annotated[datetime | None, Field(description="When.")] = None
-    reason: Annotated[str | None, Field(max_length=500, description="Why it was rejected or ended.")] = None
-    expires_at: Annotated[datetime | None, Field(description="When it ends by itself.")] = None
+    decided_at: Annotated[
+        datetime | None, Field(description="When it was decided (UTC); null before.", examples=["2017-03-16T10:00:00Z"])
+    ] = None
+    reason: Annotated[
+        str | None, Field(max_length=500, description="Why it was rejected or ended.", examples=["No contract yet"])
+    ] = None
+    expires_at: Annotated[
+        datetime | None,
+        Field(description="When it ends by itself (UTC); null: never.", examples=["2018-03-16T00:00:00Z"]),
+    ] = None
     secrets: Annotated[list[SecretView], Field(max_length=20, description="Secrets that still count.")]
     is_from_file: Annotated[bool, Field(description="Whether the clients file keeps it.", examples=[False])]
 
@@ -180,7 +220,7 @@ class ClientOnce(ClientView):
 class ClientList(_Told):
     """One page of clients, by id."""
 
-    items: Annotated[list[ClientView], Field(max_length=200, description="Clients.")]
+    items: Annotated[list[ClientView], Field(max_length=200, description="Clients of this page, by id.")]
     next_cursor: Annotated[str | None, Field(max_length=200, description="Ask on after this.", examples=[None])] = None
 
 

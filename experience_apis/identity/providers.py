@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -56,8 +57,13 @@ class Provider(BaseModel):
     discovery: Url | None = Field(default=None, description="By default below the issuer's address.")
     audience: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256"), min_length=1)
-    token_types: tuple[Annotated[str, StringConstraints(min_length=1, max_length=60)], ...] = Field(
-        default=("at+jwt", "application/at+jwt"), min_length=1, description="`typ` of its access tokens."
+    token_types: tuple[Literal["at+jwt", "application/at+jwt", "JWT", "none"], ...] = Field(
+        default=("at+jwt", "application/at+jwt"), min_length=1, description="`typ` of its access tokens; none: without."
+    )
+    must_say: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="Claims that tell its access tokens from its ID tokens, where `typ` does not.",
+        examples=[{"token_class": "access_token"}],
     )
     subject_claim: str = "sub"
     client_claims: tuple[str, ...] = Field(default=("client_id", "azp"), min_length=1)
@@ -65,6 +71,12 @@ class Provider(BaseModel):
     roles: Mapped
     customers_claim: str | None = Field(default=None, description="Claim that lists the only customers to be seen.")
     plan: Word | Mapped = "standard"
+
+    @model_validator(mode="after")
+    def _tokens_are_told_apart(self) -> Self:
+        if not self.must_say and not {"JWT", "none"}.isdisjoint(self.token_types):
+            raise ValueError("token_types JWT and none need must_say: ID tokens would be taken for access tokens")
+        return self
 
 
 class ProvidersFile(BaseModel):
@@ -127,7 +139,7 @@ class Providers:
                 keys=_Keys(provider, asked, clock),
                 read=_Reading(provider, book, audience),
                 algorithms=provider.algorithms,
-                types=provider.token_types,
+                types=tuple("" if one == "none" else one for one in provider.token_types),
             )
             for provider in providers
         )
@@ -211,6 +223,9 @@ class _Reading:
 
     def __call__(self, said: dict[str, Any]) -> AccessClaims:
         provider = self._provider
+        for claim, value in provider.must_say.items():
+            if value not in texts(said, claim):
+                raise NotAuthenticated(f"The claim `{claim}` does not mark the token as an access token.")
         client = next((one for name in provider.client_claims for one in texts(said, name)), None)
         subject = next(iter(texts(said, provider.subject_claim)), None)
         customers = None
@@ -230,7 +245,7 @@ class _Reading:
                 "scope": " ".join(sorted(self._book.scopes_of(self._roles(said)))),
                 "plan": self._plan(said),
                 "customers": customers,
-                "sid": f"{provider.name}:{said['sid']}" if isinstance(said.get("sid"), str) else None,
+                "sid": _session(provider.name, said.get("sid")),
                 "cnf": said.get("cnf"),
             }
         )
@@ -248,6 +263,11 @@ class _Reading:
         if not roles:
             raise NotPermitted(f"The claim `{self._provider.roles.claim}` of the access token names no role known here.")
         return roles
+
+
+def _session(provider: str, sid: Any) -> str | None:
+    """The provider's session, by a name of bearable length: some put a whole sealed document there."""
+    return f"{provider}:{hashlib.sha256(sid.encode()).hexdigest()[:32]}" if isinstance(sid, str) and sid else None
 
 
 def _one(mapped: Mapped, said: Mapping[str, Any], what: str) -> str:

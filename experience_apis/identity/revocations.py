@@ -110,6 +110,6 @@ class Revocations:
                 )
                 for row in shown
             ],
-            cursor=str(shown[-1]["place"]) if shown else cursor,
+            next_cursor=str(shown[-1]["place"]) if shown else cursor,
             has_more=len(found) > limit,
         )

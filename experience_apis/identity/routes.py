@@ -121,14 +121,14 @@ class Revoked(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
 
 
-_AN_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+_KIND_OF_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind
 _SHOWN = {
     "grant_type": "client_credentials",
     "scope": "billing.read deals.read",
     "audience": "throughline-experience",
     "subject_token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJmaW9uYSJ9.c2lnbmF0dXJl",
-    "subject_token_type": _AN_ACCESS_TOKEN,
-    "requested_token_type": _AN_ACCESS_TOKEN,
+    "subject_token_type": _KIND_OF_TOKEN,
+    "requested_token_type": _KIND_OF_TOKEN,
     "token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJmaW9uYSJ9.c2lnbmF0dXJl",
     "token_type_hint": "access_token",
     "client_id": "partner-portal",
@@ -243,19 +243,19 @@ def issuer_routes(issuer: Issuer) -> APIRouter:
         response_model=RevocationPage,
     )
     async def read_revocations(
-        after: Annotated[
+        cursor: Annotated[
             str,
             Query(
-                pattern=r"^[0-9]{1,19}$",
-                max_length=19,
-                description="`cursor` of the page before; 0 to start.",
+                pattern=r"^[0-9]{1,18}$",
+                max_length=18,
+                description="`next_cursor` of the page before; 0 to start.",
                 examples=["1042"],
             ),
         ] = "0",
         limit: Annotated[int, Query(ge=1, le=1000, description="Entries per page.", examples=[500])] = 500,
     ) -> RevocationPage:
         """Withdrawn tokens, clients, people, sessions and keys in order; tiers follow it every few seconds."""
-        return await issuer.withdrawn(after, limit)
+        return await issuer.withdrawn(cursor, limit)
 
     @router.get(
         "/.well-known/jwks.json", operation_id="readKeys", summary="Public signing keys", response_model=JsonWebKeySet

@@ -47,5 +47,5 @@ class Entry(BaseModel):
 class WrittenEntry(Entry):
     """A line as the journal holds it."""
 
-    position: int = Field(ge=0, le=2**63 - 1, description="Place in the journal; grows with time.", examples=[1042])
+    position: int = Field(ge=0, le=2**53 - 1, description="Place in the journal; grows with time.", examples=[1042])
     at: datetime = Field(description="When the step ended (UTC).", examples=["2017-03-16T09:12:30Z"])

@@ -166,7 +166,7 @@ class Kpis(ViewModel):
 class LoggedFact(ViewModel):
     """An event with its place in the log."""
 
-    sequence: int = Field(ge=0, le=2**63 - 1, description="Place in the log; grows with time.", examples=[1042])
+    sequence: int = Field(ge=0, le=2**53 - 1, description="Place in the log; grows with time.", examples=[1042])
     recorded_at: datetime = Field(
         description="When it was written to the log (UTC).", examples=["2017-03-16T09:12:30Z"]
     )

@@ -3,7 +3,7 @@
     PlatformError
     ├── Refused        InvalidRequest 422 · NotAuthenticated 401 · NotPermitted 403 · NotFound 404 · Conflict 409
     │                  StaleVersion 412 · KeyReusedDifferently 422 · LimitExceeded 429 · TooManyAtOnce 429
-    │                  RuleViolated 422 (QuoteNotWon, RateMissing, PeriodClosed)
+    │                  RuleViolated 422 (QuoteNotWon, RateMissing, PeriodClosed, UnknownReference)
     ├── VendorTrouble  VendorUnavailable 503 · VendorThrottled 503 · VendorRejected 502 · VendorDrift 502
     │                  OutcomeUnknown 504 (DeadlineExceeded)
     ├── Overloaded     503
@@ -290,6 +290,13 @@ class PeriodClosed(RuleViolated):
 
     code = "period_closed"
     sentence = "The accounting period is closed."
+
+
+class UnknownReference(RuleViolated):
+    """The request names something that the connected system does not hold."""
+
+    code = "unknown_reference"
+    sentence = "A value of the request names nothing that the connected system holds."
 
 
 class VendorTrouble(PlatformError):

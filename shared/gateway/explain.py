@@ -26,6 +26,8 @@ class Explained:
     origin: str
     is_dry: bool = False
     note: str = ""
+    declared: frozenset[str] = frozenset()
+    """The settings somebody wrote down; the others are defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def _reads(facts: VersionFacts, name: str) -> tuple[str, str]:
 
 def _lifecycle(phase: Phase, facts: VersionFacts) -> Explained:
     said = facts.lifecycle.model_dump(mode="json", exclude_none=True)
-    return Explained(phase, "lifecycle", said | {"release": facts.release}, "registry")
+    settings = said | {"release": facts.release}
+    return Explained(phase, "lifecycle", settings, "registry", declared=frozenset(settings))
 
 
 def _explained(
@@ -118,14 +121,29 @@ def _explained(
         met, origin = by_plan[plan], operation.origins.get(f"{plan}:{policy}", f"plan {plan}")
     elif by_plan and plan is None:
         note = f"otherwise for plan {', '.join(sorted(by_plan))}"
-    settings = _settings(met)
+    if (idle := _idle(policy, own)) is not None:
+        return Explained(phase, policy, None, origin, note=idle)
+    settings, declared = _settings(met), met.model_fields_set | {"needed", "one_of", "windows", "at_once", "plan"}
     if policy == "scopes":
-        settings |= {"needed": list(operation.scopes)} | (
-            {"one_of": list(operation.one_of)} if operation.one_of else {}
-        )
-    if policy == "rate_limit":
+        needed = {"needed": list(operation.scopes), "one_of": list(operation.one_of)}
+        settings = {name: value for name, value in needed.items() if value} | settings
+    elif policy == "rate_limit":
         settings = _settings(own) | _windows(documents, operation, plan, met)
-    return Explained(phase, policy, settings, origin, is_dry=bool(getattr(own, "dry_run", False)), note=note)
+        declared |= own.model_fields_set
+    elif policy == "concurrency" and "per_client" not in settings:
+        counted = documents.plans.get(_CALLERLESS_PLAN if operation.is_public else plan or "")
+        settings = {"at_once": counted.at_once if counted else None} | settings
+    is_dry = bool(getattr(own, "dry_run", False))
+    return Explained(phase, policy, settings, origin, is_dry=is_dry, note=note, declared=frozenset(declared))
+
+
+def _idle(policy: str, config: Any) -> str | None:
+    """Why a policy that is declared has nothing to do."""
+    if policy == "proxies" and not config.trusted:
+        return "nobody is trusted"
+    if policy == "cors" and not config.origins:
+        return "no origin is let in"
+    return None
 
 
 def _settings(facts: Facts) -> dict[str, Any]:
@@ -142,7 +160,8 @@ def _windows(documents: GatewayDocuments, operation: Operation, plan: str | None
     own: Mapping[str, Any] = _settings(met)
     book = documents.plans.get(counted) or documents.plans[_FALLBACK_PLAN]
     windows = own.get("windows") or [window.model_dump(mode="json") for window in book.windows]
-    return {"plan": counted, "share": own["share"] if "windows" in own else config.share, "windows": windows}
+    shared = own["share"] if "windows" in own else config.share
+    return {"windows": windows, "plan": counted, "share": shared}
 
 
 def plans_of_callers(documents: GatewayDocuments, operation: Operation) -> list[str]:

@@ -48,7 +48,7 @@ class Switchboard:
         self.compiler = Compiler(documents, supplies, earlier.compiler if earlier else None)
         self._supplies = supplies
         self._tree: PathTree[Chain] = PathTree()
-        self._roots: dict[str, list[str]] = {}
+        self._roots: dict[str, dict[str, Lifecycle]] = {}
         self._ends: list[tuple[str, Lifecycle, Chain]] = []
         self._by_methods: dict[tuple[str, ...], tuple[Chain, Chain]] = {}
         self.find = self._tree.find
@@ -80,7 +80,7 @@ class Switchboard:
                     self._ends.append((facts.base, lifecycle, gone))
                 root, _, last = facts.base.rpartition("/")
                 if last == version and root and lifecycle.state is not LifecycleState.RETIRED:
-                    self._roots.setdefault(root, []).append(version)
+                    self._roots.setdefault(root, {})[version] = lifecycle
 
     def exception(self, kit: Kit) -> Chain:
         """The chain of a request that no operation is declared for."""
@@ -98,7 +98,8 @@ class Switchboard:
             if kit.path.startswith(f"{root}/"):
                 asked = kit.path[len(root) + 1 :].partition("/")[0]
                 if asked not in versions:
-                    return self.compiler.plain("none", refusing(_unknown_version(root, asked, sorted(versions))))
+                    served = [name for name, said in versions.items() if not is_retired(said, now(self._supplies))]
+                    return self.compiler.plain("none", refusing(_unknown_version(root, asked, sorted(served))))
         return self._not_found
 
     def _of_methods(self, methods: tuple[str, ...]) -> tuple[Chain, Chain]:

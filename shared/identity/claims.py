@@ -10,6 +10,7 @@ from shared.identity.principal import Principal
 from shared.identity.revocations import TokenMarks
 
 _Name = Annotated[str, Field(min_length=1, max_length=300)]
+_Instant = Annotated[int | float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
 
 
 class Actor(BaseModel):
@@ -46,9 +47,9 @@ class AccessClaims(BaseModel):
     sub: _Name
     client_id: _Name
     aud: str | list[str]
-    exp: int | float
-    iat: int | float
-    nbf: int | float | None = None
+    exp: _Instant
+    iat: _Instant
+    nbf: _Instant | None = None
     jti: _Name
     tenant: _Name
     scope: str = Field(default="", max_length=4000)

@@ -80,6 +80,8 @@ class PostgresUsageStore:
 
     async def add(self, rows: Sequence[UsageOfHour]) -> None:
         """Add these counts to those kept, all or none. Repeat: adds them again."""
+        if not rows:
+            return
         ordered = sorted(rows, key=lambda row: astuple(row.key))  # replicas never wait for each other in a circle
         async with self._database.transaction() as connection:
             await connection.execute(_ADD, [{**asdict(row.key), **asdict(row.counts)} for row in ordered])

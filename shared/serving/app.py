@@ -45,6 +45,7 @@ class TierApp(FastAPI):
     watch: Watch | None
     access: LineLog
     audit: LineLog
+    warnings: LineLog
 
     def build_middleware_stack(self) -> ASGIApp:
         """The gate outermost; the framework's own error pages have no place here."""
@@ -108,7 +109,8 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
     configure_logging(tier, settings.log_level)
     is_traced = configure_tracing(tier)
     issuer = None if keys else Outbound(system="issuer", base_url=settings.issuer_url, timeout=5.0)
-    access, audit = LineLog(tier, "access"), LineLog(tier, "audit")
+    access, audit, warnings = (LineLog(tier, name) for name in ("access", "audit", "gateway"))
+    trail = AuditTrail(audit)
     recorder = UsageRecorder(usage) if usage is not None else None
     withdrawn, used = RevocationList(), once(settings.counters_url)
     distant = IssuerFeed(settings) if revocations is None and settings.client_id else None
@@ -130,6 +132,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
             await issuer.aclose()
         access.flush()
         audit.flush()
+        warnings.flush()
 
     app = TierApp(
         title=title,
@@ -142,7 +145,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
         telemetry={"tracing": is_traced, "metrics": False, "logs": False},
         generate_unique_id_function=_operation_id,
     )
-    app.gateway_tier, app.access, app.audit = tier, access, audit
+    app.gateway_tier, app.access, app.audit, app.warnings = tier, access, audit, warnings
     try:
         app.documents = declared = gateway or load_documents(settings.gateway_dir, tier)
         own = settings.issuer_url.rstrip("/")
@@ -169,15 +172,15 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
                 used=used,
                 usage=recorder,
                 access_line=access,
-                audit_line=AuditTrail(audit),
-                warn_line=LineLog(tier, "gateway"),
+                audit_line=trail,
+                warn_line=warnings,
             ),
             served_routes(app),
         )
     except DocumentRefused as refusal:
         stop(refusal.lines)
     is_from_files = declared.folder is not None
-    app.watch = Watch(declared, app.load, audit, every=settings.gateway_reload_seconds) if is_from_files else None
+    app.watch = Watch(declared, app.load, trail, every=settings.gateway_reload_seconds) if is_from_files else None
     return app
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from inspect import getclosurevars, isasyncgenfunction, isfunction, isgeneratorfunction
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.params import Form
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.convertors import StringConvertor
@@ -15,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.gateway.gateway import Served
 from shared.serving.query import declared_names, refuse_unknown
 
-_NO_FILES = AsyncExitStack()  # the framework wants one; without form fields nothing is ever put on it
+_NOTHING_TO_CLOSE = AsyncExitStack()  # the framework wants one; these routes never put anything on it
+_STACKS = ("fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack")
 
 
 def served_routes(app: FastAPI) -> Iterator[Served]:
@@ -43,21 +45,55 @@ def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
     endpoint = route.endpoint
     declared = declared_names(route.dependant) if route.include_in_schema else None  # pages read what they like
     takes_files = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
+    handle = None if takes_files or _closes_something(route.dependant) else _handler(target)
+    router = app.router
 
-    async def go(scope: Scope, receive: Receive, send: Send) -> None:
+    def prepare(scope: Scope) -> None:
         if declared is not None and scope["query_string"]:
             refuse_unknown(scope["query_string"], declared)
         segments = scope["path"].split("/") if places else ()
         scope["path_params"] = {name: segments[at] for name, at in places}
         scope["endpoint"] = endpoint
         scope["route"] = original
-        scope["router"] = app.router
-        if not takes_files:
-            scope["fastapi_middleware_astack"] = _NO_FILES
-            await straight(scope, receive, send)
-            return
+        scope["router"] = router
+
+    async def go(scope: Scope, receive: Receive, send: Send) -> None:
+        prepare(scope)
         async with AsyncExitStack() as files:
             scope["fastapi_middleware_astack"] = files
             await straight(scope, receive, send)
 
-    return go
+    async def go_straight(scope: Scope, receive: Receive, send: Send) -> None:
+        prepare(scope)
+        for stack in _STACKS:
+            scope[stack] = _NOTHING_TO_CLOSE
+        request = Request(scope, receive, send)
+        try:
+            response = await handle(request)
+        except Exception as error:
+            answer = _answering(error, scope["starlette.exception_handlers"][0])
+            if answer is None:
+                raise
+            response = await answer(request, error)
+        await response(scope, receive, send)
+
+    return go if handle is None else go_straight
+
+
+def _handler(target: ASGIApp) -> Any:
+    """The route's function from request to response, out of what the framework wraps around it; None: not there."""
+    return getclosurevars(target).nonlocals.get("f") if isfunction(target) else None
+
+
+def _closes_something(dependant: Any) -> bool:
+    """Whether a dependency cleans up after itself (`yield`), which needs the framework's own bookkeeping."""
+    call = dependant.call
+    return (
+        isgeneratorfunction(call)
+        or isasyncgenfunction(call)
+        or any(_closes_something(one) for one in dependant.dependencies)
+    )
+
+
+def _answering(error: Exception, handlers: Any) -> Any:
+    return next((handlers[kind] for kind in type(error).__mro__ if kind in handlers), None)

@@ -8,16 +8,10 @@ from typing import Any
 
 import yaml
 
-from shared.canonical.events import EVENT_TYPES, Event
 from shared.gateway.document import ApiFacts, VersionFacts
 from shared.serving.app import TierApp
-from shared.serving.composed import composed
+from shared.serving.events_document import asyncapi_document
 from shared.serving.openapi import CONTACT, LICENSE, reached
-
-_SCHEMA_PREFIX = "#/components/schemas/"
-_CLOUD_EVENT = "application/cloudevents+json"
-_SUBJECT = "harbour"
-_PROMISE = "Told at least once, in order per subject; a repeat carries the same `id`."
 
 
 def export_documents(app: TierApp, tier: str) -> dict[str, str]:
@@ -33,7 +27,7 @@ def export_documents(app: TierApp, tier: str) -> dict[str, str]:
 
 def export_events() -> dict[str, str]:
     """AsyncAPI 3.0 as YAML for every event type, by file name."""
-    return {"events.v1.yaml": _yaml(_asyncapi())}
+    return {"events.v1.yaml": _yaml(asyncapi_document())}
 
 
 def _part(whole: dict[str, Any], api: ApiFacts, facts: VersionFacts) -> dict[str, Any]:
@@ -85,75 +79,6 @@ def _operations(paths: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 def _shape(path: str) -> str:
     return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
-
-
-def _asyncapi() -> dict[str, Any]:
-    schemas: dict[str, Any] = {}
-    channels: dict[str, Any] = {}
-    operations: dict[str, Any] = {}
-    messages: dict[str, Any] = {}
-    envelope = _schema(Event, schemas)
-    for body in EVENT_TYPES.values():
-        schemas[body.__name__] = _schema(body, schemas)
-    for kind, body in EVENT_TYPES.items():
-        name = body.__name__
-        summary = (body.__doc__ or "").strip().splitlines()[0]
-        data = composed(schemas[name], schemas)
-        subject = next((one for one in data.values() if isinstance(one, str) and "_" in one), _SUBJECT)
-        example = composed(envelope, schemas) | {"type": kind, "subject": subject, "data": data}
-        messages[name] = {
-            "name": kind,
-            "title": name,
-            "summary": summary,
-            "description": f"{_PROMISE} `subject` names the record the fact is about.",
-            "contentType": _CLOUD_EVENT,
-            "payload": {
-                "allOf": [
-                    {"$ref": f"{_SCHEMA_PREFIX}Event"},
-                    {
-                        "type": "object",
-                        "properties": {"type": {"const": kind}, "data": {"$ref": f"{_SCHEMA_PREFIX}{name}"}},
-                    },
-                ]
-            },
-            "examples": [{"name": "sample", "summary": "From the sample firm", "payload": example}],
-        }
-        channels[name] = {
-            "address": f"throughline.{{tenant}}.{kind}",
-            "title": name,
-            "summary": summary,
-            "description": f"All `{kind}` facts of one tenant, in order per subject.",
-            "parameters": {"tenant": {"description": "Tenant the fact belongs to.", "examples": ["harbour"]}},
-            "messages": {name: {"$ref": f"#/components/messages/{name}"}},
-        }
-        operations[f"receive{name}"] = {
-            "action": "receive",
-            "summary": summary,
-            "description": f"Read `{kind}` from a durable consumer; acknowledge once it is dealt with.",
-            "channel": {"$ref": f"#/channels/{name}"},
-            "messages": [{"$ref": f"#/channels/{name}/messages/{name}"}],
-        }
-    schemas["Event"] = envelope
-    return {
-        "asyncapi": "3.0.0",
-        "info": {
-            "title": "Facts between the tiers",
-            "version": "1.0.0",
-            "description": f"CloudEvents 1.0 in structured mode on NATS JetStream. {_PROMISE}",
-            "contact": CONTACT,
-            "license": {"name": LICENSE["name"], "url": "https://www.apache.org/licenses/LICENSE-2.0"},
-        },
-        "defaultContentType": _CLOUD_EVENT,
-        "channels": channels,
-        "operations": operations,
-        "components": {"schemas": dict(sorted(schemas.items())), "messages": messages},
-    }
-
-
-def _schema(model: Any, collected: dict[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = model.model_json_schema(ref_template=f"{_SCHEMA_PREFIX}{{model}}")
-    collected.update(made.pop("$defs", {}))
-    return made
 
 
 class _Plain(yaml.SafeDumper):

@@ -25,7 +25,8 @@ class LineLog:
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         """Take a line; it is written within a tenth of a second."""
-        self._waiting.append(orjson.dumps({"timestamp": datetime.now(UTC), **self._facts, **line}, default=str))
+        told = orjson.dumps({"timestamp": datetime.now(UTC), **self._facts, **line}, default=str)
+        self._waiting.append(told + b"\n")  # a copy of its own size: kept as it is made it would hold a kilobyte each
         if len(self._waiting) >= _MOST_WAITING:
             self.flush()
         elif not self._is_due:
@@ -38,5 +39,5 @@ class LineLog:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             stream = self._stream or sys.stderr
-            stream.write(b"\n".join(waiting).decode() + "\n")
+            stream.write(b"".join(waiting).decode())
             stream.flush()

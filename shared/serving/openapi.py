@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from shared.gateway.document import GatewayDocuments, Operation
 from shared.gateway.gateway import path_shape
+from shared.gateway.policies.masking.schema import mask_notes
 from shared.serving.composed import NOTHING, composed
 from shared.serving.described_answers import HEADERS, PROBLEM_SCHEMA, headers_of, problem_answers
 
@@ -13,7 +14,7 @@ JSON = "application/json"
 CONTACT = {"name": "Throughline maintainers", "url": "https://throughline.example/support"}
 LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
 _ALWAYS = {400, 404, 406, 413, 422, 429, 500, 502, 503, 504}
-_SEEN_ON_SUCCESS = ("X-Correlation-Id", "Deprecation", "Sunset", "Link")
+_SEEN_ON_SUCCESS: tuple[str, ...] = ("X-Correlation-Id", "Deprecation", "Sunset", "Link")
 _PLAIN_SUCCESS = "Successful Response"
 _SUCCESS = {
     200: "What was asked for.",
@@ -73,6 +74,8 @@ def described(document: dict[str, Any], gateway: GatewayDocuments) -> dict[str, 
 
 
 def _describe(operation: dict[str, Any], facts: Operation, reason: str | None, schemas: dict[str, Any]) -> None:
+    if facts.policies.masking is not None:
+        operation["x-masked-unless-scope"] = mask_notes(facts.policies.masking)
     statuses = set(_ALWAYS)
     if not facts.is_public:
         statuses |= {401, 403}
@@ -93,7 +96,8 @@ def _describe(operation: dict[str, Any], facts: Operation, reason: str | None, s
 
 def _describe_answers(operation: dict[str, Any], facts: Operation, statuses: set[int], schemas: dict[str, Any]) -> None:
     responses: dict[str, Any] = operation.setdefault("responses", {})
-    for status in sorted(statuses):
+    declared = {int(status) for status in responses if status[0] in "45"}
+    for status in sorted(statuses | declared):
         told = responses.get(str(status), {})
         if "content" not in told or "HTTPValidationError" in str(told):
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
@@ -184,8 +188,9 @@ def reached(components: dict[str, Any], start: Any) -> dict[str, Any]:
 def references(node: Any) -> list[str]:
     """Every `$ref` below a node."""
     if isinstance(node, list):
-        return [one for value in node for one in references(value)]
+        return [one for value in cast("list[Any]", node) for one in references(value)]
     if not isinstance(node, dict):
         return []
-    found = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
-    return found + [one for name, value in node.items() if name != "$ref" for one in references(value)]
+    members = cast("dict[str, Any]", node)
+    found: list[str] = [members["$ref"]] if isinstance(members.get("$ref"), str) else []
+    return found + [one for name, value in members.items() if name != "$ref" for one in references(value)]

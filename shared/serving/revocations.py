@@ -42,8 +42,19 @@ class RevocationEntry(BaseModel):
         ),
     ]
     tenant: Annotated[str, Field(max_length=80, description="Tenant of a subject, else empty.", examples=[""])] = ""
-    before: Annotated[float, Field(ge=0, le=1e11, description="Unix seconds.", examples=[1795000000])]
-    until: Annotated[float, Field(ge=0, le=1e11, description="When the entry may be forgotten.", examples=[1795003600])]
+    before: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1e11,
+            description="Tokens issued up to this instant no longer count, in Unix seconds.",
+            examples=[1795000000],
+        ),
+    ]
+    until: Annotated[
+        float,
+        Field(ge=0, le=1e11, description="When the entry may be forgotten, in Unix seconds.", examples=[1795003600]),
+    ]
 
     def revocation(self) -> Revocation:
         """As the list takes it."""
@@ -56,8 +67,14 @@ class RevocationPage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     items: Annotated[list[RevocationEntry], Field(max_length=1000, description="Entries, oldest first.")]
-    cursor: Annotated[
-        str, Field(pattern=r"^[0-9]{1,19}$", max_length=19, description="Ask on after this place.", examples=["42"])
+    next_cursor: Annotated[
+        str,
+        Field(
+            pattern=r"^[0-9]{1,18}$",
+            max_length=18,
+            description="Pass as `cursor` to read on; never null, for the feed has no end.",
+            examples=["42"],
+        ),
     ]
     has_more: Annotated[bool, Field(description="Whether to ask on at once.", examples=[False])] = False
 
@@ -81,7 +98,7 @@ class Follower:
         while True:
             page = await self.feed(self.cursor)
             self.kept.take((item.revocation() for item in page.items), now=time())
-            self.cursor = page.cursor
+            self.cursor = page.next_cursor
             if not page.has_more:
                 break
         self.kept.forget_ended(time())
@@ -144,7 +161,7 @@ class IssuerFeed:
 
     async def __call__(self, cursor: str) -> RevocationPage:
         """Entries after the cursor."""
-        answer = await self._outbound.read("GET", FEED_PATH, params={"after": cursor, "limit": str(_PAGE)})
+        answer = await self._outbound.read("GET", FEED_PATH, params={"cursor": cursor, "limit": str(_PAGE)})
         return drift("issuer", RevocationPage, answer.json())
 
     async def aclose(self) -> None:

@@ -24,7 +24,7 @@ OfConnector = Annotated[
     str | None, Query(pattern=_NAME, description="Only those of this connector.", examples=["salesforce"])
 ]
 HintNumber = Annotated[
-    int, Field(ge=1, le=2**63 - 1, description="Number the hint was given on arrival.", examples=[412])
+    int, Field(ge=1, le=2**53 - 1, description="Number the hint was given on arrival.", examples=[412])
 ]
 
 
@@ -92,7 +92,11 @@ class Retried(CanonicalModel):
 
 
 @router.post(
-    "/webhooks/{connector}", summary="Deliver a vendor's event", operation_id="deliverWebhook", status_code=202
+    "/webhooks/{connector}",
+    summary="Deliver a vendor's event",
+    operation_id="deliverWebhook",
+    status_code=202,
+    responses={401: {"description": "The delivery is not signed as agreed."}},
 )
 async def deliver(request: Request, rooms: InRooms, connector: ConnectorName) -> Accepted:
     """Verified by the vendor's signature and replay window; kept, then answered at once and read later.

@@ -66,11 +66,14 @@ def _asked(house: House, client_id: str, **form: str) -> str:
     return str(answer.json()["access_token"])
 
 
-@pytest.mark.parametrize("tier", ["system", "process", "experience"])
-def test_no_request_schemathesis_thinks_of_breaks_a_promise_of_the_documents(
-    house: House, tier: str, tmp_path: Path
-) -> None:
-    done = subprocess.run(  # noqa: S603 - the tool of this environment, with arguments of ours
+def run(house: House, tier: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Schemathesis against one tier: all checks, all phases, nothing let pass."""
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "fuzz_hooks",
+        "PYTHONPATH": str(Path(__file__).parent),
+    }
+    return subprocess.run(  # noqa: S603 - the tool of this environment, with arguments of ours
         [
             str(Path(sys.executable).with_name("schemathesis")),
             *("run", f"{house.url(tier)}/openapi.json"),
@@ -78,11 +81,18 @@ def test_no_request_schemathesis_thinks_of_breaks_a_promise_of_the_documents(
             *("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(CASES_PER_OPERATION)),
             *("--workers", "1", "--request-timeout", "30", "--generation-deterministic", "--no-color"),
         ],
-        cwd=tmp_path,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": str(Path(__file__).parent)},
+        cwd=folder,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
+
+
+@pytest.mark.parametrize("tier", ["system", "process", "experience"])
+def test_no_request_schemathesis_thinks_of_breaks_a_promise_of_the_documents(
+    house: House, tier: str, tmp_path: Path
+) -> None:
+    done = run(house, tier, tmp_path)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +26,23 @@ PEOPLE = {
     "adam": ["administrator"],
 }
 PROJECT = {
-    "id": "qtp:harbour:opp_1:1",
-    "opportunity_id": "opp_1",
+    "tenant": "harbour",
+    "opportunity_id": "opp_a",
     "revision": 1,
+    "run_id": "quote-to-project:harbour:opp_a:1",
     "state": "activated",
+    "requested_by": "sales",
+    "won_at": "2026-10-01T08:00:00Z",
+    "started_at": "2026-10-01T08:00:01Z",
+    "changed_at": "2026-10-01T08:00:02Z",
+    "activated_at": "2026-10-02T08:00:00Z",
     "project_id": "prj_a",
-    "title": "Harbour crane",
+    "reference": "OPP-1",
+    "name": "Harbour one",
+    "customer_name": "Acme",
+    "amount": {"amount": "1200.00", "currency": "EUR"},
     "findings": [],
+    "approval_kinds": [],
 }
 
 
@@ -47,8 +57,8 @@ class House:
 
 
 @contextmanager
-def running_house(database_url: str, folder: Path, environment: MutableMapping[str, str]) -> Iterator[House]:
-    """The tier, answering; `environment` receives what its settings are read from."""
+def running_house(database_url: str, folder: Path, set_variable: Callable[[str, str], None]) -> Iterator[House]:
+    """The tier, answering; `set_variable` sets what its settings are read from."""
     inner, inner_address = listener()
     outer, address = listener()
     users = [
@@ -78,24 +88,21 @@ def running_house(database_url: str, folder: Path, environment: MutableMapping[s
     partner = {"client_id": "own-client", "name": "Own", "tenant": "harbour", "roles": ["partner"], "secret": SECRET}
     (folder / "users.yaml").write_text(yaml.safe_dump({"users": users}), "utf-8")
     (folder / "clients.yaml").write_text(yaml.safe_dump({"clients": [portal, tier, partner]}), "utf-8")
-    environment.update(
-        {
-            f"THROUGHLINE_EXPERIENCE_{name}": value
-            for name, value in {
-                "DATABASE_URL": database_url,
-                "ISSUER_URL": address,
-                "PROCESS_URL": inner_address,
-                "CLIENT_ID": "tier-experience",
-                "CLIENT_SECRET": SECRET,
-                "CLIENTS_FILE": str(folder / "clients.yaml"),
-                "USERS_FILE": str(folder / "users.yaml"),
-                "SEALING_KEY": "a sealing key of tests",
-                "GATEWAY_DIR": str(ROOT / "deploy" / "gateway"),
-                "OPENAPI_DIR": str(ROOT / "openapi"),
-                "LOG_LEVEL": "error",
-            }.items()
-        }
-    )
+    settings = {
+        "DATABASE_URL": database_url,
+        "ISSUER_URL": address,
+        "PROCESS_URL": inner_address,
+        "CLIENT_ID": "tier-experience",
+        "CLIENT_SECRET": SECRET,
+        "CLIENTS_FILE": str(folder / "clients.yaml"),
+        "USERS_FILE": str(folder / "users.yaml"),
+        "SEALING_KEY": "a sealing key of tests",
+        "GATEWAY_DIR": str(ROOT / "deploy" / "gateway"),
+        "OPENAPI_DIR": str(ROOT / "openapi"),
+        "LOG_LEVEL": "error",
+    }
+    for name, value in settings.items():
+        set_variable(f"THROUGHLINE_EXPERIENCE_{name}", value)
     process = FixedProcessTier()
     app = create_app(load_settings(ExperienceSettings))
     loop, up, down = asyncio.new_event_loop(), threading.Event(), asyncio.Event()

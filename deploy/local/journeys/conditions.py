@@ -114,7 +114,7 @@ def _tokens(condition: str) -> list[tuple[str, str]]:
 
 def _compared(left: Any, sign: str, right: Any) -> bool:
     if sign in {"==", "!="}:
-        is_same = left is right if NOTHING in (left, right) else left == right
+        is_same = left == right and isinstance(left, bool) is isinstance(right, bool)
         return is_same if sign == "==" else not is_same
     if not _are_ordered(left, right):
         return False

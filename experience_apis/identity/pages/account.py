@@ -200,7 +200,7 @@ def _refused(  # noqa: PLR0913 - what a form shows
     desk: AccountDesk, request: Request, words: Wording, refusal: LoginRefused, *, back_to: str, name: str
 ) -> Response:
     if not refusal.wait:
-        fault = {"name": words.say("login.refused")}
+        fault = {"": words.say("login.refused")}
         return _login_form(desk, request, back_to=back_to, name=name, faults=fault, status=422)
     wait = math.ceil(refusal.wait)
     told = f"{wait} s" if wait < 2 * _MINUTE else f"{math.ceil(wait / _MINUTE)} min"

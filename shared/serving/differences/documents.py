@@ -13,6 +13,12 @@ from shared.serving.differences.reading import Tree, listed, node
 from shared.serving.differences.security import compare_schemes
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_DATES = {
+    "x-deprecated-at": "is deprecated since",
+    "x-sunset-at": "stops answering at",
+    "x-successor": "is followed by",
+    "x-notice": "is explained at",
+}
 _PARAMETER = re.compile(r"\{[^}]*\}")
 _Found = Iterator[tuple[str, Change]]
 
@@ -77,9 +83,21 @@ def _info(old: Node, new: Node) -> Iterator[Change]:
         weight = Weight.BREAKING if after == "retired" else Weight.ADDITIVE
         told = f"This version is {after}; it was {before}."
         yield Change(weight, "lifecycle_changed", "version", told)
-    others = {*old, *new} - {"version", "x-lifecycle"}
+    yield from _dates(old, new)
+    others = {*old, *new} - {"version", "x-lifecycle", *_DATES}
     if any(old.get(name) != new.get(name) for name in others):
         yield Change(Weight.EDITORIAL, "info_changed", "document", "The document's introduction changed.")
+
+
+def _dates(old: Node, new: Node) -> Iterator[Change]:
+    for name, words in _DATES.items():
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        is_earlier = name == "x-sunset-at" and before is not None and (after or "") and str(after) < str(before)
+        weight = Weight.BREAKING if is_earlier else Weight.ADDITIVE
+        told = f"This version {words} {after}." if after else f"This version no longer {words} {before}."
+        yield Change(weight, f"{name[2:].replace('-', '_')}_changed", "version", told)
 
 
 def _servers(old: Node, new: Node) -> Iterator[Change]:

@@ -33,8 +33,8 @@ from shared.errors.taxonomy import (
 from system_apis.connectors.netsuite import mapping
 from system_apis.connectors.netsuite.changes import changed_page, changes
 from system_apis.connectors.netsuite.client import NetSuiteClient, literal
-from system_apis.connectors.netsuite.directory import ITEMS, RATES, SUBSIDIARIES, Directory
-from system_apis.connectors.netsuite.mapping import external_id, to_written
+from system_apis.connectors.netsuite.directory import ITEMS, RATES, SUBSIDIARIES, Directory, external_id, is_keepable
+from system_apis.connectors.netsuite.mapping import to_written
 from system_apis.connectors.netsuite.payloads import (
     CustomerRecord,
     ExternalRow,
@@ -160,7 +160,7 @@ class NetSuiteConnector:
 
     async def find_project(self, project_id: str) -> Project | None:
         """By our id; a project taken out of use counts as none."""
-        job = await self._client.find("job", f"eid:{external_id(project_id)}", JobRecord)
+        job = await self._held("job", project_id, JobRecord)
         return None if job is None or job.is_inactive else await self._project(project_id, job)
 
     async def _project(self, project_id: str, job: JobRecord) -> Project:
@@ -179,7 +179,7 @@ class NetSuiteConnector:
 
     async def close_project(self, project_id: str) -> None:
         """Take the job out of use; its records stay for the auditors."""
-        job = await self._client.find("job", f"eid:{external_id(project_id)}", JobRecord)
+        job = await self._held("job", project_id, JobRecord)
         if job is None:
             raise NotFound(f"netsuite has no project with our id {project_id}")
         if not job.is_inactive:
@@ -223,8 +223,11 @@ class NetSuiteConnector:
         return await self._find("billingSchedule", schedule_id)
 
     async def _find(self, record: str, identifier: str) -> Written | None:
-        found = await self._client.find(record, f"eid:{external_id(identifier)}", RecordStub)
+        found = await self._held(record, identifier, RecordStub)
         return None if found is None else to_written(self._binding, identifier, found, was_created=False)
+
+    async def _held(self, record: str, identifier: str, kind: type[Record]) -> Record | None:
+        return await self._client.find(record, f"eid:{identifier}", kind) if is_keepable(identifier) else None
 
     async def _amend(self, record: str, identifier: str, body: dict[str, Any], *, replace: str) -> Written:
         key = external_id(identifier)
@@ -265,7 +268,7 @@ class NetSuiteConnector:
 
     async def find_invoice(self, invoice_id: str) -> Invoice | None:
         """By our id."""
-        record = await self._client.find("invoice", f"eid:{external_id(invoice_id)}", InvoiceRecord)
+        record = await self._held("invoice", invoice_id, InvoiceRecord)
         return None if record is None else (await self._invoices([record]))[0]
 
     async def list_invoices(self, *, modified_since: datetime | None, cursor: str | None, limit: int) -> Page[Invoice]:

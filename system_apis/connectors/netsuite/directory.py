@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from shared.canonical.references import Identifier
-from shared.errors.taxonomy import MappingMissing, NotFound
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound, UnknownReference
 from system_apis.connectors.netsuite.client import NetSuiteClient, literal
-from system_apis.connectors.netsuite.mapping import external_id, is_ours
+from system_apis.connectors.netsuite.mapping import is_ours
 from system_apis.connectors.netsuite.payloads import (
     CurrencyRow,
     ExternalRow,
@@ -20,6 +21,7 @@ from system_apis.connectors.netsuite.payloads import (
     TermRow,
 )
 
+_EXTERNAL = re.compile(r"[A-Za-z0-9_-]{1,100}")
 FRESH_SECONDS = 60.0
 MOST_KEPT = 50_000
 Content = TypeVar("Content")
@@ -98,27 +100,27 @@ class Directory:
         return {int(row.daysuntilnetdue): row.id for row in rows if row.daysuntilnetdue is not None}
 
     async def subsidiary(self, code: str) -> SubsidiaryRow:
-        """The legal entity. Raises MappingMissing."""
+        """The legal entity. Raises UnknownReference."""
         for age in (FRESH_SECONDS, 0.0):
             if found := (await self._subsidiaries.get(younger_than=age)).get(code):
                 return found
-        raise MappingMissing(f"netsuite has no legal entity {code}")
+        raise _unknown("legal_entity_code", f"netsuite has no legal entity {code}")
 
     async def currency(self, symbol: str) -> str:
-        """Internal id of a currency. Raises MappingMissing."""
+        """Internal id of a currency. Raises UnknownReference."""
         for age in (FRESH_SECONDS, 0.0):
             if found := (await self._currencies.get(younger_than=age)).get(symbol):
                 return found
-        raise MappingMissing(f"netsuite has no currency {symbol}")
+        raise _unknown("currency", f"netsuite has no currency {symbol}")
 
     async def items(self, codes: Iterable[str]) -> Mapping[str, str]:
-        """Internal ids of service items. Raises MappingMissing naming the first one that is not there."""
+        """Internal ids of service items. Raises UnknownReference naming the first one that is not there."""
         wanted = set(codes)
         found = await self._items.get()
         if wanted - found.keys():
             found = await self._items.get(younger_than=0.0)
         if missing := sorted(wanted - found.keys()):
-            raise MappingMissing(f"netsuite has no service item {missing[0]}")
+            raise _unknown("item_code", f"netsuite has no service item {missing[0]}")
         return found
 
     async def term(self, days: int) -> str | None:
@@ -142,7 +144,8 @@ class Directory:
         known = self._internal.get((record, identifier))
         if known is not None:
             return known
-        found = await self._client.find(record, f"eid:{external_id(identifier)}", RecordStub)
+        key = f"eid:{identifier}"
+        found = await self._client.find(record, key, RecordStub) if is_keepable(identifier) else None
         if found is None:
             raise NotFound(f"netsuite has no {record} with our id {identifier}; it must be written first")
         self.keep(record, identifier, found.id)
@@ -165,3 +168,20 @@ class Directory:
             f"SELECT id, externalid FROM {table} WHERE id IN ({listed}){further} ORDER BY id", ExternalRow
         )
         return {row.id: row.externalid for row in rows if row.externalid and is_ours(row.externalid)}
+
+
+def is_keepable(identifier: str) -> bool:
+    """Whether NetSuite can hold a record under this id of ours; one it cannot hold is surely not there."""
+    return _EXTERNAL.fullmatch(identifier) is not None
+
+
+def external_id(identifier: str) -> str:
+    """Our id as NetSuite's external id. Raises InvalidRequest for characters it does not take."""
+    if not is_keepable(identifier):
+        finding = FieldFinding("id", "NetSuite's external ids take letters, digits, underscore and hyphen only")
+        raise InvalidRequest(f"{identifier!r} cannot be kept in NetSuite.", findings=[finding])
+    return identifier
+
+
+def _unknown(field: str, sentence: str) -> UnknownReference:
+    return UnknownReference(sentence, findings=[FieldFinding(f"body.{field}", sentence)])

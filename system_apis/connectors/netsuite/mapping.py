@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +16,7 @@ from shared.canonical.invoices import Invoice, InvoiceDraft, InvoiceState, Payme
 from shared.canonical.money import Money
 from shared.canonical.projects import ProjectPlan, Workstream
 from shared.canonical.references import Written
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, VendorDrift
+from shared.errors.taxonomy import FieldFinding, VendorDrift
 from system_apis.connectors.netsuite.payloads import (
     InvoiceRecord,
     ItemRow,
@@ -30,7 +29,6 @@ from system_apis.ports.binding import Binding
 
 Body = dict[str, Any]
 MOMENT = "%Y-%m-%d %H:%M:%S"
-_EXTERNAL = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _STATES = {
     "A": InvoiceState.OPEN,
     "B": InvoiceState.PAID,
@@ -38,14 +36,6 @@ _STATES = {
     "E": InvoiceState.REJECTED,
     "V": InvoiceState.VOIDED,
 }
-
-
-def external_id(identifier: str) -> str:
-    """Our id as NetSuite's external id. Raises InvalidRequest for characters it does not take."""
-    if not _EXTERNAL.fullmatch(identifier):
-        finding = FieldFinding("id", "NetSuite's external ids take letters, digits, underscore and hyphen only")
-        raise InvalidRequest(f"{identifier!r} cannot be kept in NetSuite.", findings=[finding])
-    return identifier
 
 
 def is_ours(external: str) -> bool:

@@ -14,7 +14,7 @@ from shared.canonical.invoices import InvoiceState
 from shared.canonical.money import Money
 from shared.errors.taxonomy import (
     InvalidRequest,
-    MappingMissing,
+    UnknownReference,
     Misconfigured,
     NotFound,
     OutcomeUnknown,
@@ -213,10 +213,10 @@ async def test_find_answers_none_before_and_the_place_after(delivered: NetSuiteC
 
 
 async def test_what_has_no_counterpart_is_named(delivered: NetSuiteConnector) -> None:
-    with pytest.raises(MappingMissing, match="HC-XX"):
+    with pytest.raises(UnknownReference, match="HC-XX"):
         await delivered.amend_customer(customer(), "HC-XX")
     strange = draft("inv_x").lines[0].model_copy(update={"item_code": "SVC-NONE"})
-    with pytest.raises(MappingMissing, match="SVC-NONE"):
+    with pytest.raises(UnknownReference, match="SVC-NONE"):
         await delivered.create_invoice(draft("inv_x", amounts=("361.50",)).model_copy(update={"lines": (strange,)}))
     with pytest.raises(NotFound, match="prj_none"):
         await delivered.create_invoice(draft("inv_x", project="prj_none"))

@@ -35,6 +35,11 @@ SECRETS = {
     "tier-experience": "tier-experience-secret-01",
     "tier-process": "tier-process-secret-0123",
     "other-fiona": "other-tenant-secret-0123",
+    "tier-system": "tier-system-secret-01234",
+    "amy": "administrator-secret-0123",
+    "devi": "developer-secret-0123456",
+    "dora": "developer-secret-6543210",
+    "other-amy": "other-admin-secret-01234",
 }
 SEEDS: dict[str, Any] = {
     "clients": [
@@ -55,8 +60,13 @@ SEEDS: dict[str, Any] = {
             "tenant": "harbour",
             "roles": ["process_tier"],
             "plan": "internal",
-            "audiences": ["throughline-system"],
+            "audiences": ["throughline-system", "throughline-experience"],
         },
+        {"client_id": "tier-system", "tenant": "harbour", "roles": ["system_tier"], "plan": "internal"},
+        {"client_id": "amy", "tenant": "harbour", "roles": ["administrator"]},
+        {"client_id": "devi", "tenant": "harbour", "roles": ["developer"]},
+        {"client_id": "dora", "tenant": "harbour", "roles": ["developer"]},
+        {"client_id": "other-amy", "tenant": "other", "roles": ["administrator"]},
         {"client_id": "other-fiona", "tenant": "other", "roles": ["finance_lead"]},
     ]
 }
@@ -126,7 +136,7 @@ class MemoryRevocations:
 
     async def read(self, cursor: str = "0", *, limit: int = 500) -> RevocationPage:
         shown = self.entries[int(cursor) :][:limit]
-        return RevocationPage(items=shown, cursor=str(int(cursor) + len(shown)))
+        return RevocationPage(items=shown, next_cursor=str(int(cursor) + len(shown)))
 
 
 class NoGrants:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -227,6 +228,22 @@ async def test_a_version_whose_sunset_has_passed_is_gone() -> None:
         answer = await door.get("/things/v1/things")
         assert is_problem(answer, 410, "version_retired")
         assert answer.json()["successor"] == "/things/v2"
+
+
+async def test_a_sunset_that_passes_while_the_tier_runs_ends_the_version_and_all_below_it() -> None:
+    ends = datetime.now(UTC) + timedelta(seconds=0.5)
+    lifecycle = {"sunset_at": ends.isoformat(), "successor": "/things/v2"}
+    others = {"v2": {"base": "/things/v2"}}
+    async with opened(documents(version={"lifecycle": lifecycle}, others=others)) as door:
+        assert (await door.get("/things/v1/things")).status_code == 200
+        assert is_problem(await door.get("/things/v1/nothing"), 404, "not_found")
+        await asyncio.sleep((ends - datetime.now(UTC)).total_seconds() + 0.01)
+        for path in ("/things/v1/things", "/things/v1/nothing", "/things/v1"):
+            answer = await door.get(path, token=None)
+            assert is_problem(answer, 410, "version_retired")
+            assert answer.headers["link"].startswith('</things/v2>; rel="successor-version"')
+            assert "sunset" in answer.headers
+        assert (await door.get("/things/v7/things")).json()["known_versions"] == ["v2"]
 
 
 async def test_a_retired_version_is_gone_and_names_its_successor() -> None:

@@ -15,7 +15,7 @@ from shared.gateway.supplies import IdempotencyStore
 from shared.persistence import Database, upgrade
 from shared.persistence.idempotency_store import PostgresIdempotencyStore
 from shared.persistence.kept_answers import KeptAnswer, RequestKey
-from tests.unit.gateway.door import Door, opened
+from tests.unit.gateway.door import Door, documents, opened
 
 KEY = RequestKey("harbour", "desk", "POST /things", "k-1")
 ANSWER = KeptAnswer(201, [(b"content-type", b"application/json"), (b"etag", b'"1"')], b'{"n": 1}')
@@ -105,7 +105,17 @@ def test_a_key_is_read_quoted_or_bare(given: bytes) -> None:
     assert read_key(given) == "k-1"
 
 
-@pytest.mark.parametrize("given", [b"", b"   ", b"x" * 256, b"two words", "schlüssel".encode(), b"\x07"])
+def test_a_quoted_key_is_a_structured_field_string_of_up_to_255_characters() -> None:
+    assert read_key(rb'"a\"b\\c"') == 'a"b\\c'
+    assert len(read_key(b'"' + b"x" * 255 + b'"')) == 255
+    with pytest.raises(MalformedRequest):
+        read_key(b'"' + b"x" * 256 + b'"')
+
+
+@pytest.mark.parametrize(
+    "given",
+    [b"", b"   ", b'""', b"x" * 256, b"two words", "schlüssel".encode(), b"\x07", b'"open', b'"a"b"', rb'"a\"'],
+)
 def test_a_key_that_cannot_be_one_is_refused(given: bytes) -> None:
     with pytest.raises(MalformedRequest):
         read_key(given)
@@ -179,3 +189,41 @@ async def test_the_second_request_is_told_to_wait_while_the_first_runs() -> None
         leave.set()
         assert (await first).status_code == 201
         assert (await door.post("/things/v1/things", **ask)).headers["idempotency-replayed"] == "true"
+
+
+async def test_of_many_equal_requests_at_once_one_is_done_whatever_the_replica(postgres_url: str) -> None:
+    """Two replicas on one PostgreSQL: every caller gets the one answer, or is told to wait."""
+    await asyncio.to_thread(upgrade, postgres_url, "shared.gateway")
+    databases = [Database(postgres_url, pool=5) for _ in range(2)]
+    stores = [PostgresIdempotencyStore(database) for database in databases]
+    async with opened(idempotency=stores[0]) as one, opened(idempotency=stores[1], issuer=one.issuer) as two:
+        ask = {"json": {"hours": 2}, "headers": {"idempotency-key": '"many"'}}
+        answers = await asyncio.gather(*(door.post("/things/v1/things", **ask) for door in [one, two] * 12))
+        assert one.things.made + two.things.made == 1
+        done = [answer for answer in answers if answer.status_code == 201]
+        assert {answer.status_code for answer in answers} <= {201, 409}
+        assert len([answer for answer in done if "idempotency-replayed" not in answer.headers]) == 1
+        assert len({answer.text for answer in done}) == 1
+        for door in (one, two):
+            again = await door.post("/things/v1/things", **ask)
+            assert (again.text, again.headers["idempotency-replayed"]) == (done[0].text, "true")
+    for database in databases:
+        await database.aclose()
+
+
+async def test_an_answer_is_kept_although_the_deadline_passed_meanwhile() -> None:
+    store = MemoryIdempotencyStore()
+    complete = store.complete
+
+    async def slowly(key: RequestKey, ticket: str, answer: KeptAnswer, *, keep: timedelta) -> None:
+        await asyncio.sleep(0.1)
+        await complete(key, ticket, answer, keep=keep)
+
+    store.complete = slowly  # type: ignore[method-assign]
+    async with opened(documents(policies={"deadline": {"seconds": 0.05}}), idempotency=store) as door:
+        ask = {"json": {"hours": 2}, "headers": {"idempotency-key": "k"}}
+        assert (await door.post("/things/v1/things", **ask)).json()["code"] == "deadline_exceeded"
+        await asyncio.sleep(0.1)
+        again = await door.post("/things/v1/things", **ask)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+    assert door.things.made == 1

@@ -100,7 +100,7 @@ async def test_an_unknown_plan_counts_as_standard_and_public_operations_by_addre
         answer = await door.get("/things/v1/things", token=door.issuer.token(plan="platinum"))
         assert answer.headers["ratelimit-policy"] == '"burst";q=3;w=60'
         answer = await door.get("/things/v1/open", token=None)
-        assert answer.headers["ratelimit-policy"] == '"burst";q=200;w=10'
+        assert answer.headers["ratelimit-policy"].startswith('"burst";q=200;w=10, ')
 
 
 def test_a_moving_window_forgets_each_request_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,15 +108,16 @@ def test_a_moving_window_forgets_each_request_by_itself(monkeypatch: pytest.Monk
     monkeypatch.setattr("shared.gateway.policies.rate_limit.local.time", lambda: now)
     counters = process_counters()
     counts = (count_of(Window(name="burst", requests=2, per_seconds=10, algorithm="moving"), "ada"),)
-    assert counters.take(counts)[0].has_room
+    purse = counters.purse(counts)
+    assert purse.take()[0].has_room
     now = 1006.0
-    assert counters.take(counts)[0].has_room
-    assert not counters.take(counts)[0].has_room
+    assert purse.take()[0].has_room
+    assert not purse.take()[0].has_room
     now = 1010.5
-    assert counters.take(counts)[0].has_room
-    assert not counters.take(counts)[0].has_room
+    assert purse.take()[0].has_room
+    assert not purse.take()[0].has_room
     now = 1016.5
-    assert counters.take(counts)[0].has_room
+    assert purse.take()[0].has_room
 
 
 def test_a_fixed_window_starts_anew_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,9 +125,10 @@ def test_a_fixed_window_starts_anew_as_a_whole(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("shared.gateway.policies.rate_limit.local.time", lambda: now)
     counters = process_counters()
     counts = (count_of(Window(name="burst", requests=2, per_seconds=10), "ada"),)
-    assert [counters.take(counts)[0].remaining for _ in range(3)] == [1, 0, 0]
+    purse = counters.purse(counts)
+    assert [purse.take()[0].remaining for _ in range(3)] == [1, 0, 0]
     now = 1010.5
-    assert counters.take(counts)[0].remaining == 1
+    assert purse.take()[0].remaining == 1
 
 
 def test_the_counters_serve_the_strategies_of_the_library_too() -> None:
@@ -147,9 +149,9 @@ def test_counters_nobody_asks_for_any_more_are_swept(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("shared.gateway.policies.rate_limit.local._SWEEP_EVERY", 10)
     counters = process_counters()
     for number in range(9):
-        counters.take((count_of(Window(name="burst", requests=2, per_seconds=1), str(number)),))
+        counters.purse((count_of(Window(name="burst", requests=2, per_seconds=1), str(number)),)).take()
     now = 2000.0
-    counters.take((count_of(Window(name="burst", requests=2, per_seconds=1), "last"),))
+    counters.purse((count_of(Window(name="burst", requests=2, per_seconds=1), "last"),)).take()
     assert counters.reset() == 1
 
 

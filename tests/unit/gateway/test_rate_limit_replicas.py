@@ -18,10 +18,9 @@ import pytest
 from shared.errors.taxonomy import LimitExceeded
 from shared.gateway.plans import Window
 from shared.gateway.policies.rate_limit.config import RateLimit
-from shared.gateway.policies.rate_limit.counters import CountersUnreachable, Standing
+from shared.gateway.policies.rate_limit.counters import SLOTS, CountersUnreachable, Standing
 from shared.gateway.policies.rate_limit.handler import RateLimitHandler
 from shared.gateway.policies.rate_limit.leases import LeasePurse
-from shared.gateway.policies.rate_limit.ledger import SLOTS
 from shared.gateway.policies.rate_limit.local import process_counters
 from shared.gateway.policies.rate_limit.replicated import PATIENCE_SECONDS, ReplicatedCounters
 from shared.gateway.problem import CountersDown

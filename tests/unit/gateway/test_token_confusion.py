@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import zlib
 from time import time
@@ -43,9 +44,10 @@ async def test_the_algorithm_none_counts_in_no_spelling(door: Door) -> None:
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 async def test_a_public_key_is_no_shared_secret(door: Door, algorithm: str) -> None:
-    pem = door.issuer.key.as_pem(private=False)
-    forged = door.issuer.token(key=OctKey.import_key(pem, {"kid": "one"}), header={"alg": algorithm})
-    assert "algorithm" in await refused(door, forged)
+    signed = headed(door.issuer.token(), alg=algorithm).rpartition(".")[0]
+    for secret in (door.issuer.key.as_pem(private=False), json.dumps(door.issuer.key.as_dict(private=False)).encode()):
+        forged = hmac.new(secret, signed.encode(), f"sha{algorithm[2:]}").digest()
+        assert "algorithm" in await refused(door, f"{signed}.{part(forged)}")
 
 
 async def test_a_shared_secret_in_the_key_set_verifies_nothing() -> None:
@@ -56,9 +58,10 @@ async def test_a_shared_secret_in_the_key_set_verifies_nothing() -> None:
 
 
 async def test_a_key_for_encryption_verifies_nothing() -> None:
-    key = ECKey.generate_key("P-256", {"kid": "one", "use": "enc"})
-    async with opened(issuer=Issuer(published=[key])) as door:
-        assert "unknown key" in await refused(door, door.issuer.token(key=ECKey.import_key(key.as_dict() | {"use": "sig"})))
+    key = ECKey.generate_key("P-256", {"kid": "one"})
+    sealing = ECKey.import_key({**key.as_dict(private=False), "use": "enc"})
+    async with opened(issuer=Issuer(published=[sealing])) as door:
+        assert "unknown key" in await refused(door, door.issuer.token(key=key))
 
 
 async def test_keys_named_inside_a_token_are_not_used(door: Door) -> None:
@@ -87,7 +90,7 @@ async def test_nested_compressed_encrypted_and_huge_tokens_are_refused(door: Doo
 
 
 async def test_another_kind_of_token_opens_nothing(door: Door) -> None:
-    for kind in ("JWT", "id+jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "", None):
+    for kind in ("JWT", "id+jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", ""):
         assert "not an access token" in await refused(door, door.issuer.token(header={"typ": kind}))
 
 
@@ -103,7 +106,7 @@ async def test_issuers_are_compared_to_the_letter(door: Door) -> None:
 
 async def test_times_that_are_no_times_are_refused(door: Door) -> None:
     now = int(time())
-    for claims in ({"exp": None}, {"exp": "9999999999"}, {"exp": True}, {"exp": 1e400}, {"iat": None}, {"nbf": "x"}):
+    for claims in ({"exp": None}, {"exp": "9999999999"}, {"exp": True}, {"exp": 1e400}, {"iat": -1}, {"iat": None}, {"nbf": "x"}):
         body = json.loads(base64.urlsafe_b64decode(door.issuer.token().split(".")[1] + "==")) | claims
         said = {name: value for name, value in body.items() if value is not None}
         token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "one"}, said, door.issuer.key)

@@ -180,6 +180,8 @@ ROWS = [
     ),
     row("lifecycle_changed", "additive", "additive", put(of(root, "info"), **{"x-lifecycle": "deprecated"})),
     row("lifecycle_changed", "breaking", "additive", put(of(root, "info"), **{"x-lifecycle": "retired"})),
+    row("sunset_at_changed", "additive", "additive", put(of(root, "info"), **{"x-sunset-at": "2027-11-30T00:00:00Z"})),
+    row("successor_changed", "additive", "additive", put(of(root, "info"), **{"x-successor": "/boats/v2"})),
     row("info_changed", "editorial", "editorial", put(of(root, "info"), description="All about boats.")),
     row("tags_changed", "editorial", "editorial", put(root, tags=[])),
     row(
@@ -270,6 +272,14 @@ def test_what_only_we_may_write_is_no_part_of_what_callers_send() -> None:
         boat(document)["secret"] = {"type": "string", "writeOnly": True}
 
     assert [one.kind for one in differences(OPENAPI, edited(OPENAPI, edit))] == ["document_edited"]
+
+
+def test_a_version_may_be_kept_longer_but_not_shorter_than_was_promised() -> None:
+    early, late = (
+        edited(OPENAPI, put(of(root, "info"), **{"x-sunset-at": f"{year}-01-31T00:00:00Z"})) for year in (2027, 2028)
+    )
+    assert step_of(differences(early, late)) == "minor"
+    assert step_of(differences(late, early)) == "major"
 
 
 def test_renaming_a_path_parameter_or_a_schema_breaks_nobody() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import CancelledError
 from collections.abc import Awaitable
 from time import monotonic
 
 from shared.errors.taxonomy import DeadlineExceeded, FieldFinding, MalformedRequest, TimeRanOut
 from shared.gateway.kit import Kit
+from shared.gateway.policies.deadline.clock import clock
 from shared.gateway.policies.deadline.config import Deadline
 from shared.telemetry.context import TimeLimit, deadline
 
@@ -44,15 +45,15 @@ async def within(kit: Kit, work: Awaitable[None]) -> None:
     assert kit.deadline is not None  # noqa: S101 - asked for by the caller
     limit = TimeLimit(kit.deadline)
     token = deadline.set(limit)
-    clock = asyncio.timeout(kit.deadline - monotonic())
+    watch = clock.begin(kit.deadline)
     try:
-        async with clock:
-            await work
-    except TimeoutError as error:
-        if clock.expired():
+        await work
+    except CancelledError as error:
+        if clock.end(watch):
             raise TimeRanOut if kit.method in _READS else DeadlineExceeded from error
         raise
     finally:
+        clock.end(watch)
         limit.is_over = True  # for background work that took this context along: it is nobody's time limit any more
         deadline.reset(token)
 
@@ -63,11 +64,12 @@ async def before(kit: Kit, step: Awaitable[object]) -> None:
     Raises: TimeRanOut: the work was not begun.
     """
     assert kit.deadline is not None  # noqa: S101 - asked for by the caller
-    clock = asyncio.timeout(kit.deadline - monotonic())
+    watch = clock.begin(kit.deadline)
     try:
-        async with clock:
-            await step
-    except TimeoutError as error:
-        if clock.expired():
+        await step
+    except CancelledError as error:
+        if clock.end(watch):
             raise TimeRanOut("The time for this request ran out before it was begun.") from error
         raise
+    finally:
+        clock.end(watch)

@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# Both take every string from its first quotation mark to its last, or to the end of the text: whoever could make them
+# start in the middle of one could hide a name, or make them look at the same characters again and again.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+_STRING_OR_NAME = re.compile(rb'"((?:[^"\\]|\\.)*)(?:"(\s*:)?|\\?\Z)', re.DOTALL)
 _ALIKE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -32,7 +34,7 @@ def is_plainly_within(body: bytes, bounds: Bounds) -> bool:
         return False
     if body.count(b":") > bounds.keys or body.count(b",") >= bounds.items:
         return False
-    names = _KEY.findall(body)
+    names = [name for name, colon in _STRING_OR_NAME.findall(body) if colon]
     return len(set(names)) == len(names) and not any(b"\\" in name for name in names)
 
 

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 from shared.errors.taxonomy import FieldFinding, NotAuthenticated
 from shared.gateway.policies.jwt.keys import IssuerKeys
 from shared.identity.claims import AccessClaims
-from shared.identity.trust import TrustedIssuer
+from shared.identity.trust import ACCESS_TOKEN_TYPES, TrustedIssuer
 
 LONGEST = 8192
 _PARTS = 3
+_UNMISTAKABLE = frozenset(ACCESS_TOKEN_TYPES)
 _MARKS_OF_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
 
 
@@ -81,7 +82,7 @@ class TokenReader:
         return self._checked(found), kid
 
     async def _decoded(self, raw: bytes, header: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-        kind, algorithm, kid = header.get("typ"), header.get("alg"), header.get("kid")
+        kind, algorithm, kid = header.get("typ", ""), header.get("alg"), header.get("kid")
         if not isinstance(kind, str) or kind.lower() not in self._types:
             raise refused("The token is not an access token.")
         if algorithm not in self._trusted.algorithms:
@@ -102,7 +103,7 @@ class TokenReader:
             raise refused("The access token comes from another issuer.")
         if not _is_meant_for(trusted.audience, found.get("aud")):
             raise refused("The access token is meant for another audience.")
-        if "jwt" in self._types and not _MARKS_OF_ID_TOKENS.isdisjoint(found):
+        if not self._types <= _UNMISTAKABLE and not _MARKS_OF_ID_TOKENS.isdisjoint(found):
             raise refused("The token is an ID token, not an access token.")
         try:
             claims = trusted.read(found)

@@ -10,6 +10,9 @@ from limits import RateLimitItem, RateLimitItemPerSecond
 
 from shared.gateway.plans import Window
 
+SLOTS = 128
+"""Slots a moving window is kept in: a request leaves it at most 1/128 of the window late, never early."""
+
 
 class CountersUnreachable(Exception):
     """The shared counters did not answer in time."""
@@ -39,14 +42,6 @@ def count_of(window: Window, *identity: str) -> Count:
     return Count(window, identity, item, item.key_for(*identity))
 
 
-class LocalCounters(Protocol):
-    """Counts one request in windows of this process, without waiting."""
-
-    def take(self, counts: tuple[Count, ...]) -> list[Standing]:
-        """Count it in all windows at once, or in none when one of them is full."""
-        ...
-
-
 class Purse(Protocol):
     """A caller's account with shared counters, as one replica holds it."""
 
@@ -55,6 +50,22 @@ class Purse(Protocol):
 
         Raises: CountersUnreachable, at once or when awaited.
         """
+        ...
+
+
+class LocalPurse(Protocol):
+    """A caller's account with counters of this process."""
+
+    def take(self) -> list[Standing]:
+        """Count one request in all windows at once, or in none when one of them is full."""
+        ...
+
+
+class LocalCounters(Protocol):
+    """Counts requests in windows of this process, without waiting."""
+
+    def purse(self, counts: tuple[Count, ...]) -> LocalPurse:
+        """The account of the caller those windows belong to."""
         ...
 
 

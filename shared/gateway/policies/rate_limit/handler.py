@@ -15,6 +15,7 @@ from shared.gateway.policies.rate_limit.counters import (
     Count,
     CountersUnreachable,
     LocalCounters,
+    LocalPurse,
     Purse,
     SharedCounters,
     Standing,
@@ -34,7 +35,8 @@ class _Account:
     """A caller with everything about it that does not change from request to request."""
 
     counts: tuple[Count, ...]
-    purse: Purse | None
+    purse: Purse
+    alone: LocalPurse
     policy_header: bytes
     told: tuple[str, ...]
     partition: str
@@ -61,12 +63,8 @@ class RateLimitHandler:
         who, plan = self._caller(kit)
         account = self._accounts.get((plan, who)) or self._prepared(plan, who)
         kit.policy_header = account.policy_header
-        purse = account.purse
-        if purse is None:
-            self._judge(kit, account, self._local.take(account.counts))
-            return None
         try:
-            found = purse.take()
+            found = account.purse.take()
         except CountersUnreachable as error:
             self._without_counters(kit, account, error)
             return None
@@ -91,7 +89,7 @@ class RateLimitHandler:
         if decision is WhenDown.REFUSE:
             raise CountersDown(retry_after=_RETRY_SECONDS) from error
         if decision is WhenDown.LOCAL:
-            self._judge(kit, account, self._local.take(account.counts))
+            self._judge(kit, account, account.alone.take())
 
     def _judge(self, kit: Kit, account: _Account, standings: list[Standing]) -> None:
         is_full = False
@@ -136,9 +134,12 @@ class RateLimitHandler:
         is_divided = self._shared is not None and self._config.when_counters_are_down is WhenDown.LOCAL
         windows = _part(declared.windows, self._config.replicas or 1) if is_divided else declared.windows
         partition = _partition(who) if self._config.tell_partition else ""
+        counts = tuple(count_of(window, self._share, plan, who) for window in windows)
+        alone = self._local.purse(counts)
         account = _Account(
-            counts=tuple(count_of(window, self._share, plan, who) for window in windows),
-            purse=self._purse(declared, plan, who),
+            counts=counts,
+            purse=self._purse(declared, plan, who) if self._shared else alone,
+            alone=alone,
             policy_header=policy_header(declared, partition),
             told=tuple(f'"{window.name}";r=' for window in windows),
             partition=partition,
@@ -146,9 +147,8 @@ class RateLimitHandler:
         self._accounts[(plan, who)] = account
         return account
 
-    def _purse(self, declared: Plan, plan: str, who: str) -> Purse | None:
-        if self._shared is None:
-            return None
+    def _purse(self, declared: Plan, plan: str, who: str) -> Purse:
+        assert self._shared is not None  # noqa: S101 - asked for before
         # the windows are part of the name: a plan that changes begins anew instead of being misread
         shape = ",".join(f"{one.name}:{one.algorithm}:{one.requests}:{one.per_seconds}" for one in declared.windows)
         key = f"throughline:limits:{{{self._share}|{plan}|{who}}}:{sha256(shape.encode()).hexdigest()[:12]}"

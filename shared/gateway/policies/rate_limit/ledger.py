@@ -13,10 +13,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 
 from shared.gateway.plans import Window
+from shared.gateway.policies.rate_limit.counters import SLOTS
 
 SCHEME = "throughline+ledger"
-SLOTS = 128
-"""Slots a moving window is kept in; a unit leaves at most one slot (1/128 of the window) late, never early."""
 
 # All times are the store's own, in milliseconds. State of a caller, one packed value:
 #   fixed and aligned  {end, spent}

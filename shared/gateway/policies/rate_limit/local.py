@@ -10,14 +10,108 @@ from typing import Any, cast
 from limits.storage import MovingWindowSupport, Storage
 from slowapi import Limiter
 
-from shared.gateway.policies.rate_limit.counters import Count, Standing
+from shared.gateway.policies.rate_limit.counters import SLOTS, Count, Standing
 
 SCHEME = "throughline+memory"
 _SWEEP_EVERY = 20_000
 
 
+class _Fixed:
+    """One fixed or aligned window."""
+
+    __slots__ = ("is_aligned", "seconds", "spent", "until")
+
+    def __init__(self, seconds: int, *, is_aligned: bool = False) -> None:
+        self.seconds = seconds
+        self.is_aligned = is_aligned
+        self.spent = 0
+        self.until = 0.0
+
+    def used(self, now: float) -> int:
+        if self.until <= now:
+            self.spent = 0
+            started = now // self.seconds * self.seconds if self.is_aligned else now
+            self.until = started + self.seconds
+        return self.spent
+
+    def add(self, _now: float, amount: int = 1) -> None:
+        self.spent += amount
+
+    def frees_at(self, _now: float) -> float:
+        return self.until
+
+    def is_over(self, now: float) -> bool:
+        return self.until <= now
+
+
+class _Moving:
+    """One moving window in slots: a request is forgotten at most one slot late, never early."""
+
+    __slots__ = ("seconds", "slot", "slots", "spent")
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        self.slot = seconds / SLOTS
+        self.slots: deque[list[float]] = deque()
+        self.spent = 0
+
+    def used(self, now: float) -> int:
+        slots, horizon = self.slots, now - self.seconds
+        while slots and slots[0][0] <= horizon:
+            self.spent -= int(slots.popleft()[1])
+        return self.spent
+
+    def add(self, now: float, amount: int = 1) -> None:
+        self.spent += amount
+        slots = self.slots
+        if slots and now <= slots[-1][0]:
+            slots[-1][1] += amount
+        else:
+            slots.append([ceil(now / self.slot) * self.slot, amount])
+
+    def frees_at(self, now: float) -> float:
+        return (self.slots[0][0] if self.slots else now) + self.seconds
+
+    def is_over(self, now: float) -> bool:
+        return not self.used(now)
+
+
+class LocalPurse:
+    """All windows of one caller, at hand."""
+
+    __slots__ = ("_counts", "_generation", "_storage", "_windows")
+
+    def __init__(self, storage: ProcessStorage, counts: tuple[Count, ...]) -> None:
+        self._storage = storage
+        self._counts = counts
+        self._generation = -1
+        self._windows: list[tuple[_Fixed | _Moving, int, int]] = []
+
+    def take(self) -> list[Standing]:
+        """Count a request in all windows, or in none when one of them is full."""
+        storage, now = self._storage, time()
+        storage.until_sweep -= 1
+        if storage.until_sweep <= 0:
+            storage.sweep(now)
+        if self._generation != storage.generation:
+            self._generation = storage.generation
+            self._windows = [(storage.window(one), one.window.requests, one.window.per_seconds) for one in self._counts]
+        windows, cost = self._windows, 1
+        for window, most, _ in windows:
+            if window.used(now) >= most:
+                cost = 0
+        told: list[Standing] = []
+        for window, most, longest in windows:
+            spent = window.spent
+            if cost:
+                window.add(now)
+            resets_in = max(1, ceil(window.frees_at(now) - now))
+            told.append(Standing(spent < most, most - spent - cost, min(resets_in, longest) if cost else resets_in))
+        return told
+
+
 class ProcessStorage(Storage, MovingWindowSupport):
-    """Exact counters in dictionaries; the event loop is their only writer, so they need no lock.
+    """Counters in dictionaries; the event loop is their only writer, so they need no lock.
 
     The stock memory storage of `limits` starts a timer thread on use and its async twin a task per request; both cost
     more than the rest of the policy chain together.
@@ -27,104 +121,66 @@ class ProcessStorage(Storage, MovingWindowSupport):
 
     def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002 - the library's signature
         super().__init__(uri, wrap_exceptions, **options)
-        self._fixed: dict[str, tuple[int, float]] = {}
-        self._moving: dict[str, tuple[int, deque[float]]] = {}
-        self._until_sweep = _SWEEP_EVERY
+        self._fixed: dict[str, _Fixed] = {}
+        self._moving: dict[str, _Moving] = {}
+        self.generation = 0
+        """Changes with every sweep; whoever holds windows asks for them anew then."""
+        self.until_sweep = _SWEEP_EVERY
 
     @property
     def base_exceptions(self) -> type[Exception]:
         """Nothing of ours fails; the library wants a class."""
         return ValueError
 
-    def take(self, counts: tuple[Count, ...]) -> list[Standing]:
-        """Count a request in all windows, or in none when one of them is full."""
-        now = time()
-        cost = 1
-        used: list[tuple[Count, int, float]] = []
-        for count in counts:
-            spent, until = self._used(count, now)
-            if spent >= count.window.requests:
-                cost = 0
-            used.append((count, spent, until))
-        stands: list[Standing] = []
-        for count, spent, until in used:
-            if cost:
-                self._add(count, spent, until, now)
-            most = count.window.requests
-            stands.append(Standing(spent < most, most - spent - cost, max(1, ceil(until - now))))
-        self._until_sweep -= 1
-        if self._until_sweep <= 0:
-            self._sweep(now)
-        return stands
+    def purse(self, counts: tuple[Count, ...]) -> LocalPurse:
+        """The windows of one caller, to be taken from again and again."""
+        return LocalPurse(self, counts)
 
-    def _used(self, count: Count, now: float) -> tuple[int, float]:
-        window = count.window
-        if window.algorithm == "moving":
-            kept = self._moving.get(count.key)
-            if kept is None:
-                return 0, now + window.per_seconds
-            events = kept[1]
-            horizon = now - window.per_seconds
-            while events and events[0] <= horizon:
-                events.popleft()
-            return len(events), (events[0] if events else now) + window.per_seconds
-        spent, until = self._fixed.get(count.key, (0, 0.0))
-        if until > now:
-            return spent, until
-        if window.algorithm == "aligned":
-            return 0, (now // window.per_seconds + 1) * window.per_seconds
-        return 0, now + window.per_seconds
+    def window(self, count: Count) -> _Fixed | _Moving:
+        """The window of that name, new when nobody counted in it lately."""
+        kind, seconds = count.window.algorithm, count.window.per_seconds
+        if kind == "moving":
+            return self._moving.get(count.key) or self._moving.setdefault(count.key, _Moving(seconds))
+        return self._fixed.get(count.key) or self._fixed.setdefault(
+            count.key, _Fixed(seconds, is_aligned=kind == "aligned")
+        )
 
-    def _add(self, count: Count, spent: int, until: float, now: float) -> None:
-        if count.window.algorithm == "moving":
-            kept = self._moving.get(count.key)
-            if kept is None:
-                kept = self._moving[count.key] = (count.window.per_seconds, deque())
-            kept[1].append(now)
-        else:
-            self._fixed[count.key] = (spent + 1, until)
-
-    def _sweep(self, now: float) -> None:
-        self._until_sweep = _SWEEP_EVERY
-        self._fixed = {key: kept for key, kept in self._fixed.items() if kept[1] > now}
-        self._moving = {
-            key: (seconds, events)
-            for key, (seconds, events) in self._moving.items()
-            if events and events[-1] > now - seconds
-        }
+    def sweep(self, now: float) -> None:
+        """Forget windows that count nothing any more."""
+        self.until_sweep = _SWEEP_EVERY
+        self.generation += 1
+        self._fixed = {key: one for key, one in self._fixed.items() if not one.is_over(now)}
+        self._moving = {key: one for key, one in self._moving.items() if not one.is_over(now)}
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count in a fixed window."""
-        now = time()
-        spent, until = self._fixed.get(key, (0, 0.0))
-        self._fixed[key] = kept = (spent + amount, until) if until > now else (amount, now + expiry)
-        return kept[0]
+        window, now = self._fixed.setdefault(key, _Fixed(expiry)), time()
+        window.used(now)
+        window.add(now, amount)
+        return window.spent
 
     def get(self, key: str) -> int:
         """How much of a fixed window is spent."""
-        spent, until = self._fixed.get(key, (0, 0.0))
-        return spent if until > time() else 0
+        window = self._fixed.get(key)
+        return 0 if window is None else window.used(time())
 
     def get_expiry(self, key: str) -> float:
         """When a fixed window ends."""
-        return self._fixed.get(key, (0, time()))[1]
+        window = self._fixed.get(key)
+        return time() if window is None else window.until
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count in a moving window if there is room."""
-        now = time()
-        _, events = self._moving.setdefault(key, (expiry, deque()))
-        while events and events[0] <= now - expiry:
-            events.popleft()
-        if len(events) + amount > limit:
+        window, now = self._moving.setdefault(key, _Moving(expiry)), time()
+        if window.used(now) + amount > limit:
             return False
-        events.extend([now] * amount)
+        window.add(now, amount)
         return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's signature
         """Where a moving window starts and how much of it is spent."""
-        now = time()
-        recent = [at for at in self._moving.get(key, (expiry, deque[float]()))[1] if at > now - expiry]
-        return (recent[0], len(recent)) if recent else (now, 0)
+        window, now = self._moving.get(key) or _Moving(expiry), time()
+        return (window.slots[0][0], window.spent) if window.used(now) else (now, 0)
 
     def check(self) -> bool:
         """Always there."""
@@ -135,12 +191,14 @@ class ProcessStorage(Storage, MovingWindowSupport):
         gone = len(self._fixed) + len(self._moving)
         self._fixed.clear()
         self._moving.clear()
+        self.generation += 1
         return gone
 
     def clear(self, key: str) -> None:
         """Forget one counter."""
         self._fixed.pop(key, None)
         self._moving.pop(key, None)
+        self.generation += 1
 
 
 def process_counters() -> ProcessStorage:

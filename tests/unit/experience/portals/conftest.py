@@ -82,6 +82,7 @@ class PortalHouse:
 
     app: TierApp
     url: str
+    audit: list[dict[str, Any]]
 
     def browser(self) -> Browser:
         """A browser nobody has used yet."""
@@ -125,6 +126,10 @@ class PortalHouse:
         assert answer.status_code == 200, answer.text
         return bool(answer.json()["active"])
 
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """The audit's lines of that kind."""
+        return [line for line in self.audit if line["event"] == event]
+
     def runs(self, statement: str, *values: Any) -> None:
         """SQL against the tier's database, to let time pass."""
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -140,9 +145,12 @@ async def house(
     with psycopg.connect(postgres_server.get_uri(), autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     url = postgres_server.get_uri(database=name)
-    app = create_app(portal_settings(tmp_path_factory.mktemp("portals"), url))
+    audit: list[dict[str, Any]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experience_apis.app.AuditTrail", lambda _line: lambda line: audit.append(dict(line)))
+        app = create_app(portal_settings(tmp_path_factory.mktemp("portals"), url))
     async with app.router.lifespan_context(app):
-        yield PortalHouse(app, url)
+        yield PortalHouse(app, url, audit)
     with psycopg.connect(postgres_server.get_uri(), autocommit=True) as admin:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -282,6 +282,8 @@ async def test_refresh_tokens_rotate_and_an_old_one_ends_the_whole_family(house:
     assert stolen.json()["error"] == "invalid_grant"
     assert await house.counts(third["refresh_token"]), "another client's guess ends nothing"
     assert (await house.refreshed(first["refresh_token"])).json()["error"] == "invalid_grant"
+    ended = house.told("grant_ended")[-1]
+    assert (ended["reason"], ended["client_id"], ended["person"]) == ("refresh_token_reused", "portal", "paul")
     for token in (first, second, third):
         assert not await house.counts(token["access_token"])
     assert (await house.refreshed(third["refresh_token"])).json()["error"] == "invalid_grant"
