@@ -8,12 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter
-
 from experience_apis.accounts import routes as accounts
 from experience_apis.customer import routes as customer
 from experience_apis.desk.pages import assets_router
-from experience_apis.developer.pages import developer_pages
+from experience_apis.developer.pages import developer_pages, developer_site
 from experience_apis.finance import routes as finance
 from experience_apis.identity import client_routes
 from experience_apis.identity.assertions import Assertions
@@ -97,6 +95,7 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     )
     clients = ClientRegister(database, revocations, keeper, book, plans=documents.plans, rules=rules)
     wire = ProcessWire(_connection(settings))
+    site = developer_site(settings.gateway_dir, settings.openapi_dir, address=settings.issuer_url.rstrip("/"))
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncGenerator[None]:
@@ -114,11 +113,13 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         app.state.login_desk = reception.desk.logins
         app.state.client_desk = clients
         app.state.usage = PostgresUsageStore(database)
+        reading = asyncio.create_task(asyncio.to_thread(site.library.shelf), name="developer shelf")
         rotation = asyncio.create_task(rotating(keys, timedelta(days=settings.signing_key_days)))
         try:
             yield
         finally:
             rotation.cancel()
+            await reading
             await used.aclose()
             await wire.aclose()
             await database.aclose()
@@ -131,7 +132,15 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     return build_app(
         tier="experience",
         title="Throughline Experience APIs",
-        routers=[issuer_routes(issuer), openid_routes(issuer, reception.people), client_routes.router, *reception.routers(), *AUDIENCES, assets_router(), *_developer(settings)],
+        routers=[
+            issuer_routes(issuer),
+            openid_routes(issuer, reception.people),
+            client_routes.router,
+            *reception.routers(),
+            *AUDIENCES,
+            assets_router(),
+            *developer_pages(site),
+        ],
         settings=settings,
         gateway=documents,
         lifespan=lifespan,
@@ -148,11 +157,6 @@ def create_app(settings: ExperienceSettings) -> TierApp:
             history="/developer/apis/{tier}/{api}/{version}/changelog",
         ),
     )
-
-
-def _developer(settings: ExperienceSettings) -> list[APIRouter]:
-    address = settings.issuer_url.rstrip("/")
-    return developer_pages(settings.gateway_dir, settings.openapi_dir, address=address)
 
 
 def _documents(settings: ExperienceSettings) -> GatewayDocuments:

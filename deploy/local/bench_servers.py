@@ -23,14 +23,17 @@ from slowapi.util import get_remote_address
 from shared.gateway.document import ApiFacts, GatewayDocuments, load_documents
 from shared.gateway.plans import Plan, Window
 from shared.gateway.policies.idempotency.memory import MemoryIdempotencyStore
+from shared.persistence.usage_store import UsageOfHour
 from shared.serving.app import build_app
 from shared.serving.settings import TierSettings
+from shared.serving.wire import TierProtocol
 
 _AUDIENCE = "throughline-system"
 _ISSUER = "http://issuer.bench"
 _MANY = 10_000_000
 _PATH = "/bench/v1/things/{thing_id}"
 REDIS_VARIABLE = "BENCH_REDIS_URL"
+QUOTA, QUOTA_SECONDS = 1000, 1
 
 
 async def get_thing(thing_id: str) -> dict[str, str]:
@@ -45,8 +48,15 @@ def bare(_key: ECKey) -> FastAPI:
     return app
 
 
-def full(key: ECKey, counters_url: str = "memory://") -> FastAPI:
-    """The endpoint behind the whole policy chain of a tier, with two rate windows counted in the process."""
+class _NoUsage:
+    """A store for usage that keeps nothing: counting is measured, PostgreSQL is not."""
+
+    async def add(self, rows: list[UsageOfHour]) -> None:
+        del rows
+
+
+def full(key: ECKey, counters_url: str = "memory://", *, is_exact: bool = False, most: int = _MANY) -> FastAPI:
+    """The endpoint behind the whole policy chain of a tier, with two rate windows."""
 
     async def keys() -> dict[str, Any]:
         return {"keys": [key.as_dict(private=False)]}
@@ -64,14 +74,17 @@ def full(key: ECKey, counters_url: str = "memory://") -> FastAPI:
         }
     )
     windows = (
-        Window(name="burst", requests=_MANY, per_seconds=10, algorithm="moving"),
+        Window(name="burst", requests=most, per_seconds=10 if most == _MANY else QUOTA_SECONDS, algorithm="moving"),
         Window(name="sustained", requests=_MANY, per_seconds=600),
     )
+    declared_limit = declared.policies.rate_limit
+    assert declared_limit is not None  # noqa: S101 - every tier has one
+    limit = declared_limit.model_copy(update={"exact": is_exact})
     operations = tuple(api for api in declared.apis if api.api == "operations")
     documents = GatewayDocuments(
         tier="system",
-        policies=declared.policies,
-        plans={**declared.plans, "bench": Plan(windows=windows)},
+        policies=declared.policies.model_copy(update={"rate_limit": limit}),
+        plans={**declared.plans, "bench": Plan(windows=windows, at_once=1000)},
         apis=(*operations, bench),
     )
     settings = TierSettings(
@@ -92,15 +105,36 @@ def full(key: ECKey, counters_url: str = "memory://") -> FastAPI:
         gateway=documents,
         keys=keys,
         idempotency=MemoryIdempotencyStore(),
+        usage=_NoUsage(),
     )
 
 
 def full_on_redis(key: ECKey) -> FastAPI:
-    """The same with counters that replicas share."""
+    """The same with counters that replicas share, a few units ahead of need."""
     return full(key, os.environ[REDIS_VARIABLE])
 
 
-def book(key: ECKey) -> FastAPI:
+def full_on_redis_exact(key: ECKey) -> FastAPI:
+    """The same, asking the shared counters for every request."""
+    return full(key, os.environ[REDIS_VARIABLE], is_exact=True)
+
+
+def full_with_quota(key: ECKey) -> FastAPI:
+    """The same with a quota that can be reached."""
+    return full(key, os.environ[REDIS_VARIABLE], most=QUOTA)
+
+
+def full_with_quota_exact(key: ECKey) -> FastAPI:
+    """The same, asking the shared counters for every request."""
+    return full(key, os.environ[REDIS_VARIABLE], most=QUOTA, is_exact=True)
+
+
+def book_on_redis(key: ECKey) -> FastAPI:
+    """By the book, with counters that replicas share."""
+    return book(key, os.environ[REDIS_VARIABLE])
+
+
+def book(key: ECKey, counters_url: str = "memory://") -> FastAPI:
     """The endpoint behind slowapi's own middleware and a token check as a dependency.
 
     The route stands on the application itself: slowapi 0.1 does not look into included routers of this FastAPI and
@@ -125,7 +159,7 @@ def book(key: ECKey) -> FastAPI:
     app.state.limiter = Limiter(
         key_func=get_remote_address,
         default_limits=[f"{_MANY}/10 seconds", f"{_MANY}/10 minutes"],
-        storage_uri=os.environ.get(REDIS_VARIABLE) or "memory://",
+        storage_uri=counters_url,
         headers_enabled=True,
     )
     app.add_middleware(SlowAPIMiddleware)
@@ -135,9 +169,14 @@ def book(key: ECKey) -> FastAPI:
 
 APPS: dict[str, Callable[[ECKey], FastAPI]] = {
     "bare": bare,
+    "bare_on_our_server": bare,
     "full": full,
     "full_on_redis": full_on_redis,
+    "full_on_redis_exact": full_on_redis_exact,
+    "full_with_quota": full_with_quota,
+    "full_with_quota_exact": full_with_quota_exact,
     "book": book,
+    "book_on_redis": book_on_redis,
 }
 
 
@@ -146,12 +185,14 @@ def main() -> None:
     kind, port = sys.argv[1], int(sys.argv[2])
     key = ECKey.import_key(json.loads(sys.stdin.read()))
     made = APPS[kind](key)
+    is_ours = kind.startswith("full") or kind.endswith("our_server")  # as shared/serving/server.py runs a tier
     uvicorn.run(
         made,
         host="127.0.0.1",
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=TierProtocol if is_ours else "httptools",
+        proxy_headers=not is_ours,
         ws="none",
         access_log=False,
         server_header=False,

@@ -26,8 +26,8 @@ from deploy.local.processes import Processes, StartFailed
 from deploy.local.readme import ROOT, connector_table, renewed
 from deploy.local.report import DemoReport
 from deploy.local.specs_command import app as specs
-from deploy.local.users_command import users_app
 from deploy.local.supervisor import ALL, House, stop_all
+from deploy.local.users_command import users_app
 
 SAMPLE_FIRM = Path(__file__).resolve().parents[1] / "sandbox" / "firm"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -103,7 +103,9 @@ def up(state: StateDir = None, port_base: PortBase = None, as_json: JsonFlag = F
 def _addresses(document: dict[str, Any], places: Places) -> str:
     lines = [f"  {name:<11} {url}" for name, url in document["urls"].items()]
     clients = ", ".join(document["clients"])
-    people = [f"    {name:<8} {told['password']}   {', '.join(told['roles'])}" for name, told in document["people"].items()]
+    people = [
+        f"    {name:<8} {told['password']}   {', '.join(told['roles'])}" for name, told in document["people"].items()
+    ]
     return "\n".join(
         [
             "Throughline is running:",

@@ -45,7 +45,9 @@ def export_documents(target: Path, *, write: bool) -> list[Path]:
 
 def _apps(folder: Path) -> dict[str, TierApp]:
     clients = folder / "clients.yaml"
-    clients.write_text(clients_document(dict.fromkeys(CLIENT_IDS, "not a secret: nothing is served")), "utf-8")
+    clients.write_text(
+        clients_document(dict.fromkeys(CLIENT_IDS, "not a secret: nothing is served"), "http://127.0.0.1:8103"), "utf-8"
+    )
     common = {"database_url": _NOWHERE, "issuer_url": _ISSUER, "gateway_dir": GATEWAY_DIR}
     return {
         "system": create_system(SystemSettings.model_validate({**common, "tenants_dir": "."})),

@@ -37,7 +37,7 @@ class Secrets:
 
 
 def installed_secrets(places: Places, client_ids: tuple[str, ...], people: tuple[str, ...] = ()) -> Secrets:
-    """The installation's secrets; what is missing (first start, a client or person that is new) is generated and kept."""
+    """The installation's secrets; what is missing (a first start, a new client or person) is made and kept."""
     file = places.keys / SECRETS_FILE
     kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else _generated()
     clients: dict[str, str] = kept.get("clients", {})

@@ -22,7 +22,9 @@ from deploy.local.postgres import ROLE
 from deploy.local.secrets_file import SECRETS_FILE
 
 DATABASE_VARIABLE = "THROUGHLINE_EXPERIENCE_DATABASE_URL"
-StateDir = Annotated[Path | None, typer.Option(help="State folder of an installation that runs (default .throughline).")]
+StateDir = Annotated[
+    Path | None, typer.Option(help="State folder of an installation that runs (default .throughline).")
+]
 Name = Annotated[str, typer.Argument(help="Login name.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -71,13 +73,15 @@ def list_people(state: StateDir = None, as_json: JsonFlag = False) -> None:  # n
 
 
 @users_app.command()
-def add(  # noqa: PLR0913, PLR0917 - options of the command line
+def add(  # noqa: PLR0917 - options of the command line
     name: Name,
     full_name: Annotated[str, typer.Option(help="As pages and portals show it.")],
     role: Annotated[list[str], typer.Option(help="May be given several times.")],
     tenant: Annotated[str, typer.Option()] = "harbour",
     subject: Annotated[str | None, typer.Option(help="Who tokens and approvals speak of (default: the name).")] = None,
-    customer: Annotated[list[str] | None, typer.Option(help="Only this customer's records exist for the person.")] = None,
+    customer: Annotated[
+        list[str] | None, typer.Option(help="Only this customer's records exist for the person.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="en or de")] = None,
     state: StateDir = None,
 ) -> None:
@@ -197,7 +201,9 @@ async def _in_office(url: str, work: Callable[[_Office], Awaitable[Any]]) -> Any
     from shared.gateway.policies.audit.trail import AuditTrail  # noqa: PLC0415
     from shared.persistence import Database, upgrade  # noqa: PLC0415
     from shared.serving.lines import LineLog  # noqa: PLC0415
+    from shared.telemetry import configure_logging  # noqa: PLC0415
 
+    configure_logging("experience", "WARNING")
     lines = LineLog("experience", "audit")
     audit, database = AuditTrail(lines), Database(url, application="throughline-users")
     withdrawals = Revocations(database)

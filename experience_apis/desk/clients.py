@@ -1,4 +1,4 @@
-"""OAuth clients as their owners and administrators see them: the port to the register; no hash, no key, no HTTP enters."""
+"""OAuth clients as their owners and administrators see them: the port to the register; no hash and no HTTP enters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ClientState(StrEnum):
 
 
 class AuthMethod(StrEnum):
-    """How a client proves who it is at the token endpoint; `none`: an app that can keep no secret and logs people in."""
+    """How a client proves who it is at the token endpoint; `none`: it can keep no secret, and logs people in."""
 
     SECRET = "client_secret"  # noqa: S105 - a name of the wire, no secret
     PRIVATE_KEY_JWT = "private_key_jwt"
@@ -43,8 +43,8 @@ class Asker:
 class ClientWish:
     """What somebody asks for; nothing of it counts before an administrator approves.
 
-    Of `jwks` and `jwks_uri` exactly one is given for `private_key_jwt`, none otherwise. A client that lets people log in
-    names its `redirect_uris`; one without any proof of its own (`none`) has to.
+    Of `jwks` and `jwks_uri` exactly one is given for `private_key_jwt`, none otherwise. A client that lets people log
+    in names its `redirect_uris`; one without any proof of its own (`none`) has to.
     """
 
     name: str

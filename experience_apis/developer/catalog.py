@@ -1,27 +1,34 @@
-"""What the site shows: the registry, the published documents, the plans and the changelog, read anew when files change."""
+"""What the site shows: registry, published documents, plans and changelog, read anew when their files change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from threading import Thread
 from time import monotonic
+
+from yaml import YAMLError
 
 from experience_apis.developer.specs import Operation, Spec, read_spec
 from shared.errors.taxonomy import NotFound
-from shared.gateway.document import PlanBook, read_facts
+from shared.gateway.document import DocumentRefused, PlanBook, read_facts
 from shared.gateway.plans import Plan
 from shared.gateway.policies.lifecycle.config import LifecycleState
 from shared.gateway.registry import ApiEntry, VersionEntry, load_registry
 from shared.serving.differences.changelog import ApiChangelog, read_changelog
+from shared.telemetry import get_logger
 
 _EVENTS = "events"
 _NOT_ASKED_FOR = frozenset({"internal", "anonymous", "webhooks"})
 _LOOK_EVERY_SECONDS = 2.0
 _TIERS = ("experience", "process", "system")
 _STATES = ("active", "preview", "deprecated", "retired")
+Stamp = tuple[tuple[str, int], ...]
+"""Names and times of the files that were read."""
+_log = get_logger("experience.developer")
 
 
 @dataclass(frozen=True)
@@ -158,33 +165,54 @@ def states() -> tuple[str, ...]:
 
 
 class Library:
-    """Holds the shelf and notices when its files change."""
+    """Holds the shelf and notices when its files change; nobody waits for the reading but the very first."""
 
     def __init__(self, gateway_dir: Path, openapi_dir: Path) -> None:
         self._gateway = gateway_dir
         self._openapi = openapi_dir
-        self._stamp: tuple[tuple[str, int], ...] = ()
-        self._looked = -_LOOK_EVERY_SECONDS
+        self._stamp: Stamp = ()
+        self._looked = monotonic()
         self._shelf: Shelf | None = None
+        self._reader: Thread | None = None
 
     def shelf(self) -> Shelf:
-        """What is to be shown now."""
-        now = monotonic()
-        if self._shelf is None or now - self._looked >= _LOOK_EVERY_SECONDS:
-            self._looked = now
-            stamp = self._files()
-            if self._shelf is None or stamp != self._stamp:
-                self._shelf = read_shelf(self._gateway, self._openapi)
-                self._stamp = stamp
+        """What is to be shown now; at most a few seconds old."""
+        if self._shelf is None:
+            self.look()
+        elif monotonic() - self._looked >= _LOOK_EVERY_SECONDS:
+            self._looked = monotonic()
+            if self._reader is None or not self._reader.is_alive():
+                self._reader = Thread(target=self.look, name="developer shelf", daemon=True)
+                self._reader.start()
+        assert self._shelf is not None  # noqa: S101 - read above, or the reading has raised
         return self._shelf
 
-    def _files(self) -> tuple[tuple[str, int], ...]:
-        paths = [self._gateway / "registry.yaml", self._gateway / "plans.yaml", *sorted(self._openapi.glob("*.yaml"))]
-        return tuple((path.name, path.stat().st_mtime_ns) for path in paths if path.exists())
+    def look(self) -> None:
+        """Read what has changed. A change that cannot be read is logged, and what stood before goes on standing.
+
+        Raises: DocumentRefused when nothing stood before.
+        """
+        stamp = self._files()
+        if self._shelf is not None and stamp == self._stamp:
+            return
+        try:
+            self._shelf = read_shelf(self._gateway, self._openapi, stamp)
+        except (DocumentRefused, OSError, YAMLError, LookupError) as error:
+            if self._shelf is None:
+                raise
+            _log.warning("developer site keeps what it has", reason=str(error))
+        self._stamp = stamp
+
+    def _files(self) -> Stamp:
+        facts = (self._gateway / "registry.yaml", self._gateway / "plans.yaml")
+        documents = (*self._openapi.glob("*.yaml"), *self._openapi.glob("releases/releases.yaml"))
+        return tuple((path.name, path.stat().st_mtime_ns) for path in (*facts, *sorted(documents)) if path.exists())
 
 
-def read_shelf(gateway_dir: Path, openapi_dir: Path) -> Shelf:
-    """Registry, plans and documents from their files."""
+@lru_cache(maxsize=4)
+def read_shelf(gateway_dir: Path, openapi_dir: Path, stamp: Stamp) -> Shelf:
+    """Registry, plans and documents from their files; read once per process while `stamp` stays the same."""
+    del stamp
     changelogs = {(one.name, one.version): one for one in read_changelog(openapi_dir)}
     editions: dict[tuple[str, str, str], Edition] = {}
     for api in load_registry(gateway_dir).apis:

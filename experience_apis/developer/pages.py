@@ -13,10 +13,11 @@ from experience_apis.developer.routes import public_pages
 from experience_apis.developer.site import Site
 
 
-def developer_pages(gateway_dir: Path, openapi_dir: Path, *, address: str) -> list[APIRouter]:
-    """Every page under /developer; `address` is where callers reach this tier.
+def developer_site(gateway_dir: Path, openapi_dir: Path, *, address: str) -> Site:
+    """The site; `address` is where callers reach this tier."""
+    return Site(Library(gateway_dir, openapi_dir), address=address)
 
-    People's pages find at `app.state`: `visitors`, `client_desk` and `usage`.
-    """
-    site = Site(Library(gateway_dir, openapi_dir), address=address)
+
+def developer_pages(site: Site) -> list[APIRouter]:
+    """Every page under /developer. People's pages find at `app.state`: `visitors`, `client_desk` and `usage`."""
     return [public_pages(site), client_pages(site), approval_pages(site)]

@@ -9,11 +9,11 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
+from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType] - its options
 from pygments.util import ClassNotFound
 
-_FORMAT = HtmlFormatter(nowrap=True)
-_TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
+_FORMAT: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
+_TABLE = re.compile(r"(?:<p>Table: (.*?)</p>\s*)?<table>(.*?)</table>", re.DOTALL)
 
 
 @lru_cache(maxsize=2048)
@@ -33,12 +33,22 @@ def _fence(code: str, language: str, _attributes: str) -> str:
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False, "highlight": _fence}).enable("table")
 
 
+def _table(match: re.Match[str]) -> str:
+    """A table that scrolls by itself; a paragraph `Table: …` before it is its caption."""
+    caption = match.group(1)
+    if caption is None:
+        return f'<div class="table" tabindex="0"><table>{match.group(2)}</table></div>'
+    label = escape(re.sub(r"<[^>]+>", "", caption))
+    head = f'<div class="table" tabindex="0" role="region" aria-label="{label}"><table><caption>{caption}</caption>'
+    return f"{head}{match.group(2)}</table></div>"
+
+
 @lru_cache(maxsize=8192)
 def prose(text: str) -> Markup:
     """A description or a guide."""
     made = _MARKDOWN.render(text)
     made = re.sub(r"<pre><code[^>]*>(<div class=\"sample\".*?</div>)\s*</code></pre>", r"\1", made, flags=re.DOTALL)
-    made = _TABLE.sub(r'<div class="table" tabindex="0" role="region"><table>\1</table></div>', made)
+    made = _TABLE.sub(_table, made)
     return Markup(made)  # noqa: S704 - the renderer escapes and lets no raw HTML pass
 
 

@@ -42,6 +42,13 @@ def public_pages(site: Site) -> APIRouter:
         facts = _catalog(site.shelf, asked)
         return await site.private(request, "catalog.html", await visitor_of(request), facts)
 
+    _reference(router, site)
+    _documents(router, site)
+    _more_pages(router, site)
+    return router
+
+
+def _reference(router: APIRouter, site: Site) -> None:
     @router.get(_API, name="developer_edition")
     async def edition(tier: str, api: str, version: str, request: Request) -> Response:
         """One version of an API."""
@@ -83,6 +90,8 @@ def public_pages(site: Site) -> APIRouter:
 
         return await site.public(request, "schema.html", facts)
 
+
+def _documents(router: APIRouter, site: Site) -> None:
     @router.get(_API + "/changelog", name="developer_edition_changelog")
     async def edition_changelog(tier: str, api: str, version: str, request: Request) -> Response:
         """What changed from release to release of one version."""
@@ -96,9 +105,6 @@ def public_pages(site: Site) -> APIRouter:
     async def document(file: str, request: Request) -> Response:
         """A published document, as YAML or JSON."""
         return _document(site.shelf, file, request)
-
-    _more_pages(router, site)
-    return router
 
 
 def _more_pages(router: APIRouter, site: Site) -> None:
@@ -140,7 +146,9 @@ def _more_pages(router: APIRouter, site: Site) -> None:
     async def status(request: Request) -> Response:
         """How far every version is, and which of them end when."""
         shelf = site.shelf
-        every = sorted(shelf.editions.values(), key=lambda one: (tiers().index(one.api.tier), one.api.title, one.version))
+        every = sorted(
+            shelf.editions.values(), key=lambda one: (tiers().index(one.api.tier), one.api.title, one.version)
+        )
         return await site.public(
             request,
             "status.html",

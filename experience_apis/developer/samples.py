@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 LANGUAGES = (("curl", "curl", "bash"), ("python", "Python", "python"), ("javascript", "JavaScript", "javascript"))
@@ -71,7 +71,9 @@ def _python(call: Call) -> str:
     if call.query:
         lines.append(f"    params={_literal(dict(call.query))},")
     if headers:
-        lines.append(f"    headers={_literal(headers)},".replace(f'"Bearer {_TOKEN}"', '"Bearer " + os.environ["TOKEN"]'))
+        lines.append(
+            f"    headers={_literal(headers)},".replace(f'"Bearer {_TOKEN}"', '"Bearer " + os.environ["TOKEN"]')
+        )
     if call.body is not None:
         lines.append(f"    {'data' if call.form else 'json'}={_literal(call.body)},")
     lines += [")", "answer.raise_for_status()", "print(answer.json())"]
@@ -113,4 +115,4 @@ def _literal(value: Any, depth: int = 1) -> str:
         return "[\n" + "\n".join(rows) + f"\n{end}]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    return repr(value)
+    return repr(cast("object", value))

@@ -118,9 +118,7 @@ def _node_of(parameter: Json, document: Json) -> Node:
     schema = {**parameter.get("schema", {}), "description": parameter.get("description", "")}
     if not schema.get("examples") and (given := _given(parameter)):
         schema["examples"] = [given]
-    return tree(
-        schema, document, name=str(parameter["name"]), is_required=bool(parameter.get("required", False))
-    )
+    return tree(schema, document, name=str(parameter["name"]), is_required=bool(parameter.get("required", False)))
 
 
 def _given(parameter: Json) -> Any:
@@ -153,7 +151,7 @@ def _answer(status: str, told: Json, document: Json) -> Answer:
     content = next(iter(cast("dict[str, Json]", told.get("content", {})).values()), None)
     headers = cast("dict[str, Json]", told.get("headers", {}))
     is_good = content is not None and not (status.isdigit() and int(status) >= _LEAST_REFUSAL)
-    schema = content.get("schema", {}) if content else {}
+    schema: Json = content.get("schema", {}) if content else {}
     given = _given(content) if content else None
     return Answer(
         status=status,

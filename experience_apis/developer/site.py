@@ -142,7 +142,9 @@ class Site:
 
 def site_wording(language: str) -> Wording:
     """The sentences of the site in a language."""
-    families: Mapping[str, Mapping[str, str]] = yaml.safe_load((_HERE / "wording" / f"{language}.yaml").read_text("utf-8"))
+    families: Mapping[str, Mapping[str, str]] = yaml.safe_load(
+        (_HERE / "wording" / f"{language}.yaml").read_text("utf-8")
+    )
     sentences = {f"{family}.{key}": said for family, one in families.items() for key, said in one.items()}
     return Wording(language, sentences)
 

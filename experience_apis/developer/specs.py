@@ -51,7 +51,9 @@ class Operation:
         """Its parameters, with those of its path."""
         own = [resolved(one, document) for one in self.told.get("parameters", ())]
         named = {(one["in"], str(one["name"]).lower()) for one in own}
-        path = [one for one in (resolved(one, document) for one in self.shared) if (one["in"], one["name"]) not in named]
+        path = [
+            one for one in (resolved(one, document) for one in self.shared) if (one["in"], one["name"]) not in named
+        ]
         order = ("path", "query", "header", "cookie")
         return tuple(sorted((*path, *own), key=lambda one: order.index(one["in"])))
 

@@ -144,7 +144,7 @@ def _parts(one: Sum, most: int) -> Iterable[Part]:
 
 
 def _round_up(most: int) -> int:
-    """The top of the scale: 2, 4, 10, 20, 40, 100, …"""
+    """The top of the scale: 2, 4, 10, 20, 40, 100 and so on."""
     scale = 1
     while True:
         for factor in (2, 4, 10):

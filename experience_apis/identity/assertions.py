@@ -1,4 +1,4 @@
-"""Assertions of clients (RFC 7523, private_key_jwt): a signed note proves who asks; keys and claims, no HTTP framework."""
+"""Assertions of clients (RFC 7523, private_key_jwt): a signed note proves who asks; keys and claims enter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -20,6 +20,7 @@ from shared.outbound.guarded import AddressRules, fetch_json
 from shared.persistence.once import Once
 from shared.telemetry.logging import get_logger
 
+PRIVATE_KEY_JWT: Final = "private_key_jwt"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS: Final = ("ES256", "ES384", "Ed25519", "EdDSA", "RS256", "PS256")
 _LONGEST: Final = 8192
@@ -87,8 +88,10 @@ class Assertions:
         except (ValueError, IndexError, KeyError, TypeError, RecursionError):
             return ""
 
-    async def check(self, assertion: str, client: OAuthClient) -> None:
-        """Raises: InvalidAssertion, or UsedIdsUnknown when the store of used ids is away."""
+    async def check(self, assertion: str, client: OAuthClient | None) -> OAuthClient:
+        """The client, proven. Raises: InvalidAssertion; UsedIdsUnknown when the store of used ids is away."""
+        if client is None or client.auth_method != PRIVATE_KEY_JWT:
+            raise InvalidAssertion("no such client signs assertions")
         try:
             header = _header(assertion)
         except (ValueError, TypeError, RecursionError) as error:
@@ -104,6 +107,7 @@ class Assertions:
             "assertion", f"{client.client_id}\x1f{said['jti']}", seconds=int(_LONGEST_LIFE + 2 * _LEEWAY)
         ):
             raise InvalidAssertion("it was used before")
+        return client
 
     def _verified(self, assertion: str, algorithm: str, keys: list[Key]) -> dict[str, Any]:
         for key in keys:
@@ -151,7 +155,7 @@ class Assertions:
                 return kept.keys
         try:
             found = await fetch_json(address, self._rules)
-            keys = client_keys(found if isinstance(found, dict) else {})
+            keys = client_keys(cast("dict[str, Any]", found) if isinstance(found, dict) else {})
         except PlatformError as error:
             _log.warning("client_keys_not_fetched", client_id=client.client_id, reason=error.message)
             raise InvalidAssertion("its keys cannot be fetched") from error
@@ -164,7 +168,7 @@ class Assertions:
         return keys
 
 
-def _is_instant(value: Any) -> bool:
+def _is_instant(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

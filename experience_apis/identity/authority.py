@@ -26,6 +26,7 @@ from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as AuthlibClientCredentialsGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
+from experience_apis.identity.assertions import PRIVATE_KEY_JWT
 from experience_apis.identity.codes.redemption import Redemption
 from experience_apis.identity.keys import SigningKey
 from experience_apis.identity.records import GrantType, OAuthClient
@@ -34,7 +35,6 @@ from experience_apis.identity.tokens import Bearer, Claims, TokenPress
 
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name of RFC 8693, no secret
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
-PRIVATE_KEY_JWT = "private_key_jwt"
 NO_SECRET = "none"  # noqa: S105 - a name of RFC 7591: a client that can keep no secret
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", PRIVATE_KEY_JWT]
 PORTAL_AUTH_METHODS = [*AUTH_METHODS, NO_SECRET]
@@ -116,7 +116,7 @@ def served(facts: Facts, client: OAuthClient) -> tuple[str, ...]:
     """The audiences of the new token; InvalidTargetError when one is not the client's."""
     asked = tuple(facts.audiences)
     if not asked:
-        return client.audiences
+        return client.audiences[:1]  # a token opens one tier, unless more are asked for
     if set(asked) - set(client.audiences):
         raise InvalidTargetError
     return asked
@@ -196,6 +196,7 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
                 act=act if subject.act is None else {**act, "act": subject.act},
                 customers=subject.customers,
                 session=subject.session,
+                auth_time=subject.auth_time,
                 key_thumbprint=facts.key_thumbprint,
                 origin=subject.origin or (subject.jti, subject.client_id),
             ),
@@ -204,7 +205,11 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
             scopes=scopes,
             not_after=subject.expires_at,
         )
-        return 200, {**token_body(token, claims), "issued_token_type": ACCESS_TOKEN_TYPE}, list(self.TOKEN_RESPONSE_HEADER)
+        return (
+            200,
+            {**token_body(token, claims), "issued_token_type": ACCESS_TOKEN_TYPE},
+            list(self.TOKEN_RESPONSE_HEADER),
+        )
 
 
 class Authority(AuthorizationServer):

@@ -138,9 +138,7 @@ class ClientRegister:
         async with self._database.transaction() as connection:
             client = await self._to_decide(connection, asker, client_id, ClientState.REJECTED)
             if client.state is ClientState.REQUESTED:
-                await store.decide(
-                    connection, client_id, ClientState.REJECTED, decided_by=asker.subject, reason=reason
-                )
+                await store.decide(connection, client_id, ClientState.REJECTED, decided_by=asker.subject, reason=reason)
             return await self._seen(connection, asker, client_id)
 
     async def rotate_secret(
@@ -160,7 +158,9 @@ class ClientRegister:
             if await store.has_rotated(connection, client_id, idempotency_key):
                 return ClientWithSecret(client, None)
             if overlap_hours and len(client.secrets) >= _AT_MOST_SECRETS:
-                raise Conflict(f"The client has {_AT_MOST_SECRETS} secrets that still count; wait, or overlap by 0 hours.")
+                raise Conflict(
+                    f"The client has {_AT_MOST_SECRETS} secrets that still count; wait, or overlap by 0 hours."
+                )
             await store.end_secrets(connection, client_id, datetime.now(UTC) + timedelta(hours=overlap_hours))
             await store.add_secret(connection, client_id, hashed, idempotency_key)
             if overlap_hours == 0:
@@ -174,9 +174,7 @@ class ClientRegister:
         async with self._database.transaction() as connection:
             client = await self._seen(connection, asker, client_id, locked=True)
             if client.state is not ClientState.DISABLED or client.decided_by is None:
-                await store.decide(
-                    connection, client_id, ClientState.DISABLED, decided_by=asker.subject, reason=reason
-                )
+                await store.decide(connection, client_id, ClientState.DISABLED, decided_by=asker.subject, reason=reason)
                 await self._revocations.withdraw(
                     Withdrawn.CLIENT, client_id, reason="client disabled", within=connection
                 )
@@ -223,9 +221,7 @@ class ClientRegister:
         if findings:
             raise InvalidRequest(findings=findings)
 
-    def _refuse_bad_grant(
-        self, client: Client, plan: str, scopes: frozenset[str], expires_at: datetime | None
-    ) -> None:
+    def _refuse_bad_grant(self, client: Client, plan: str, scopes: frozenset[str], expires_at: datetime | None) -> None:
         findings = self._strange_scopes(scopes, has_people=bool(client.redirect_uris))
         if not scopes:
             findings.append(FieldFinding("scopes", "a client needs at least one"))

@@ -296,7 +296,7 @@ async def reject_client(client_id: ClientId, order: ReasonOrder, desk: Desk, who
 @router.post(
     "/clients/{client_id}/secrets", operation_id="rotateClientSecret", summary="Make a new secret", status_code=201
 )
-async def rotate_secret(  # noqa: PLR0913, PLR0917 - parameters of the route
+async def rotate_secret(
     client_id: ClientId, order: RotationOrder, desk: Desk, who: Who, key: Key, response: Response
 ) -> ClientOnce:
     """The old secret stays good for the overlap; the new one is shown in this answer only."""

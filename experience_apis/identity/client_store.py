@@ -34,7 +34,9 @@ ORDER BY c.client_id LIMIT :most
 )
 _ONE = text(_COLUMNS + " WHERE c.tenant = :tenant AND c.client_id = :client_id AND c.acts_at IS NULL")
 _LOCK = text("SELECT 1 FROM oauth_clients WHERE tenant = :tenant AND client_id = :client_id FOR UPDATE")
-_BY_KEY = text(_COLUMNS + " WHERE c.tenant = :tenant AND c.registered_by = :registered_by AND c.registration_key = :key")
+_BY_KEY = text(
+    _COLUMNS + " WHERE c.tenant = :tenant AND c.registered_by = :registered_by AND c.registration_key = :key"
+)
 _ADD = text("""
 INSERT INTO oauth_clients
        (client_id, name, tenant, subject, plan, scopes, audiences, grant_types, is_enabled, state, contact, purpose,
@@ -95,7 +97,7 @@ async def add(connection: Transaction, row: Mapping[str, Any], jwks: Mapping[str
     return (await connection.execute(_ADD, values)).first() is not None
 
 
-async def decide(  # noqa: PLR0913 - keywords only, one per column
+async def decide(
     connection: Transaction,
     client_id: str,
     state: ClientState,

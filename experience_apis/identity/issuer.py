@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
+from experience_apis.identity.assertions import ASSERTION_TYPE, PRIVATE_KEY_JWT, Assertions, InvalidAssertion
 from experience_apis.identity.authority import (
-    PRIVATE_KEY_JWT,
     NO_SECRET,
     Authority,
     Facts,
@@ -23,7 +23,6 @@ from experience_apis.identity.authority import (
     invalid_proof,
     invalid_request,
 )
-from experience_apis.identity.assertions import ASSERTION_TYPE, Assertions, InvalidAssertion
 from experience_apis.identity.codes.redemption import REFRESH_MARK, GrantDesk
 from experience_apis.identity.credentials import FailureThrottle, SecretKeeper
 from experience_apis.identity.keys import KeyRing
@@ -51,7 +50,8 @@ PROOF_ALGORITHMS = ("ES256", "EdDSA", "Ed25519")
 _REPEATABLE = frozenset({"audience", "resource"})
 _SINGLE = frozenset(
     "grant_type scope client_id client_secret subject_token subject_token_type actor_token actor_token_type "
-    "requested_token_type token token_type_hint code redirect_uri code_verifier refresh_token client_assertion client_assertion_type".split()
+    "requested_token_type token token_type_hint code redirect_uri code_verifier "
+    "refresh_token client_assertion client_assertion_type".split()
 )
 
 
@@ -81,7 +81,7 @@ class _Refusal(Exception):
 class Issuer:
     """Issues, explains and withdraws access tokens."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords only, each a room of the issuer
         self,
         *,
         press: TokenPress,
@@ -246,15 +246,12 @@ class Issuer:
             raise _Refusal(_too_many(wait))
         client = await self._register.client(client_id)
         try:
-            if client is None or client.auth_method != PRIVATE_KEY_JWT:
-                raise InvalidAssertion("no such client signs assertions")
-            await self._assertions.check(assertion, client)
+            return await self._assertions.check(assertion, client)
         except InvalidAssertion as error:
             await self._throttle.failed(client_id, call.address)
             _log.warning("assertion_refused", client_id=client_id[:80], address=call.address, reason=str(error))
             refusal = invalid_client("The client is unknown or its assertion does not hold.")
             raise _Refusal(self._authority.refusal(refusal)) from error
-        return client
 
     async def _authenticated(self, call: OAuthCall, form: dict[str, str]) -> tuple[OAuthClient, str]:
         if "client_assertion" in form or "client_assertion_type" in form:

@@ -38,7 +38,16 @@ def server_metadata(issuer: str, book: RoleBook, proof_algorithms: Sequence[str]
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "claims_supported": [
-            "sub", "name", "preferred_username", "email", "locale", "roles", "tenant", "auth_time", "sid", "amr"
+            "sub",
+            "name",
+            "preferred_username",
+            "email",
+            "locale",
+            "roles",
+            "tenant",
+            "auth_time",
+            "sid",
+            "amr",
         ],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

@@ -1,4 +1,4 @@
-"""The grants of portals on Authlib's server: codes with PKCE, and refresh tokens that are used once; they only decide."""
+"""The grants of portals on Authlib's server: codes with PKCE, and refresh tokens used once; they only decide."""
 # Authlib ships no types; the strict checker would call every inherited name unknown.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportMissingTypeArgument=false, reportIncompatibleMethodOverride=false
@@ -134,9 +134,7 @@ def _issued(
         redemption.refresh = body["refresh_token"] = new_refresh_token()
     if "openid" in held:
         issuer = grant.server.press.issuer
-        body["id_token"] = id_token(
-            facts.key, issuer=issuer, grant=given, scopes=held, access_token=token, nonce=nonce
-        )
+        body["id_token"] = id_token(facts.key, issuer=issuer, grant=given, scopes=held, access_token=token, nonce=nonce)
     return 200, body, list(grant.TOKEN_RESPONSE_HEADER)
 
 

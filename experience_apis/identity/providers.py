@@ -1,4 +1,4 @@
-"""Other OpenID providers whose access tokens count here: read from a file, their claims turned into tenant and roles."""
+"""Other OpenID providers whose access tokens count here: from a file, their claims turned into tenant and roles."""
 
 from __future__ import annotations
 
@@ -204,9 +204,7 @@ class _Keys:
 
     async def _discovered(self) -> str:
         provider = self._provider
-        document: Any = await fetch_json(
-            provider.discovery or provider.issuer.rstrip("/") + _DISCOVERY, self._rules
-        )
+        document: Any = await fetch_json(provider.discovery or provider.issuer.rstrip("/") + _DISCOVERY, self._rules)
         said: Mapping[str, Any] = cast("Mapping[str, Any]", document) if isinstance(document, dict) else {}
         if said.get("issuer") != provider.issuer or not isinstance(said.get("jwks_uri"), str):
             raise VendorDrift(f"The discovery document of {provider.name} names another issuer, or no keys.")
@@ -261,7 +259,9 @@ class _Reading:
     def _roles(self, said: Mapping[str, Any]) -> list[str]:
         roles = self._provider.roles.meanings(said)
         if not roles:
-            raise NotPermitted(f"The claim `{self._provider.roles.claim}` of the access token names no role known here.")
+            raise NotPermitted(
+                f"The claim `{self._provider.roles.claim}` of the access token names no role known here."
+            )
         return roles
 
 
@@ -287,7 +287,7 @@ def texts(said: Mapping[str, Any], claim: str) -> list[str]:
             value = cast("Mapping[str, Any]", value).get(step) if isinstance(value, dict) else None
     if isinstance(value, str):
         return [value]
-    listed = cast("Sequence[Any]", value) if isinstance(value, list) else []
+    listed: Sequence[Any] = cast("Sequence[Any]", value) if isinstance(value, list) else ()
     return [one for one in listed if isinstance(one, str)]
 
 

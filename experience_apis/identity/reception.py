@@ -11,9 +11,12 @@ from fastapi import APIRouter
 from experience_apis.identity.codes.authorization import AuthorizationDesk
 from experience_apis.identity.codes.redemption import GrantDesk
 from experience_apis.identity.codes.store import GrantStore
-from experience_apis.identity.pages.account import AccountDesk, account_pages
 from experience_apis.identity.pages.authorize import authorization_pages
+from experience_apis.identity.pages.desk import AccountDesk
+from experience_apis.identity.pages.login import login_pages
 from experience_apis.identity.pages.logout import logout_pages, with_state
+from experience_apis.identity.pages.own_password import password_pages
+from experience_apis.identity.pages.own_sessions import session_pages
 from experience_apis.identity.pages.press import PagePress
 from experience_apis.identity.people.login import LoginDesk
 from experience_apis.identity.people.passwords import PasswordKeeper
@@ -70,14 +73,14 @@ class Reception:
 
         shelf = GrantStore(database)
         self.grants = GrantDesk(shelf, withdrawals, audit, refresh_seconds=facts.refresh_seconds)
-        self.authorization = AuthorizationDesk(
-            issuer=facts.issuer, client=client, shelf=shelf, book=book, audit=audit
-        )
+        self.authorization = AuthorizationDesk(issuer=facts.issuer, client=client, shelf=shelf, book=book, audit=audit)
 
     def routers(self) -> list[APIRouter]:
         """The pages."""
         return [
-            account_pages(self.desk),
+            login_pages(self.desk),
+            session_pages(self.desk),
+            password_pages(self.desk),
             logout_pages(self.desk, self._return_address),
             authorization_pages(self.desk, self.authorization),
         ]

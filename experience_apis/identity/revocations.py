@@ -48,7 +48,7 @@ class Revocations:
         """Uses the tier's database."""
         self._database = database
 
-    async def withdraw(  # noqa: PLR0913 - keywords only
+    async def withdraw(
         self,
         kind: Withdrawn | str,
         value: str,

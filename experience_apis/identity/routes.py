@@ -174,7 +174,7 @@ _TOKEN_FORM = _form_body(
     {
         "grant_type": "client_credentials, or urn:ietf:params:oauth:grant-type:token-exchange for tiers.",
         "scope": "Space-separated scopes; all that the client holds if left out.",
-        "audience": "Tier the token is for; all of the client's audiences if left out.",
+        "audience": "Tier the token is for; the client's first if left out.",
         "subject_token": "Token exchange: the caller's access token.",
         "subject_token_type": "Token exchange: urn:ietf:params:oauth:token-type:access_token.",
         "requested_token_type": "Token exchange: urn:ietf:params:oauth:token-type:access_token.",

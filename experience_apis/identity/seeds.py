@@ -41,7 +41,9 @@ class ClientSeed(BaseModel):
     plan: Word = "standard"
     roles: tuple[str, ...] = ()
     scopes: frozenset[Scope] = frozenset()
-    audiences: tuple[Word, ...] = Field(default=(EXPERIENCE_AUDIENCE,), min_length=1)
+    audiences: tuple[Word, ...] = Field(
+        default=(EXPERIENCE_AUDIENCE,), min_length=1, description="The first is meant where none is asked for."
+    )
     grant_types: frozenset[GrantType] = Field(default=frozenset({GrantType.CLIENT_CREDENTIALS}), min_length=1)
     acts_at: Word | None = None
     secret: SecretStr | None = None

@@ -38,7 +38,8 @@ SET name = excluded.name, tenant = excluded.tenant, subject = excluded.subject, 
     scopes = excluded.scopes, audiences = excluded.audiences, grant_types = excluded.grant_types,
     acts_at = excluded.acts_at, auth_method = excluded.auth_method, jwks = excluded.jwks, jwks_uri = excluded.jwks_uri,
     requires_dpop = excluded.requires_dpop, redirect_uris = excluded.redirect_uris,
-    logout_uris = excluded.logout_uris, is_first_party = excluded.is_first_party, is_from_file = true, changed_at = now(),
+    logout_uris = excluded.logout_uris, is_first_party = excluded.is_first_party, is_from_file = true,
+    changed_at = now(),
     -- whom an administrator ended stays ended, whatever the file says
     is_enabled = c.state <> 'disabled' OR c.decided_by IS NULL,
     state = CASE WHEN c.state = 'disabled' AND c.decided_by IS NOT NULL THEN 'disabled' ELSE 'active' END

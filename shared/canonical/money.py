@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from shared.canonical.references import CanonicalModel
 
@@ -43,15 +43,27 @@ Currency = Annotated[
         }
     ),
 ]
+
+
+def _written_out(given: object) -> object:
+    """A JSON number has passed through a binary float somewhere: decimals travel as strings."""
+    if isinstance(given, float | int):
+        message = 'a decimal is written as a string, such as "12.34"'
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a finding
+    return given
+
+
 _AMOUNT = r"^-?(0|[1-9]\d{0,14})(\.\d{1,6})?$"
 Amount = Annotated[
     Decimal,
+    BeforeValidator(_written_out),
     Field(max_digits=21, decimal_places=6, allow_inf_nan=False),
     PlainSerializer(lambda amount: format(amount, "f"), return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": _AMOUNT, "examples": ["503.10"]}),
 ]
 Hours = Annotated[
     Decimal,
+    BeforeValidator(_written_out),
     Field(ge=0, le=24, max_digits=6, decimal_places=4, allow_inf_nan=False),
     PlainSerializer(lambda hours: format(hours, "f"), return_type=str, when_used="json"),
     WithJsonSchema(

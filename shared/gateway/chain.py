@@ -51,7 +51,18 @@ class Chain:
     metadata: str = ""
     proof_algorithms: str = ""
     dry_deadline: Callable[[Kit, PlatformError], None] | None = None
+    block: bytes = b""
     observers: dict[int, Callable[[float], None]] = field(default_factory=dict[int, Callable[[float], None]])
+
+
+def header_lines(headers: Headers) -> bytes:
+    """Headers as they stand in an answer.
+
+    Raises: ValueError when one would end its line early.
+    """
+    if any(sign in part for header in headers for part in header for sign in (b"\r", b"\n", b"\0")):
+        raise ValueError("a header holds the end of a line")
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 class Compiler:

@@ -8,9 +8,9 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from shared.errors.taxonomy import PlatformError, TimeRanOut
-from shared.gateway.chain import Chain
+from shared.gateway.chain import Chain, header_lines
 from shared.gateway.document import GatewayDocuments
-from shared.gateway.kit import SCOPE_KEY, App, Kit, Message, Receive, Scope, Send
+from shared.gateway.kit import HEAD_EXTENSION, SCOPE_KEY, App, Kit, Message, Receive, Scope, Send
 from shared.gateway.policies.deadline.handler import before, within
 from shared.gateway.policies.jwt.challenge import challenges
 from shared.gateway.policies.masking.answer import masked
@@ -111,6 +111,11 @@ def _without_body(send: Send) -> Send:
 
 
 def _dress(chain: Chain, kit: Kit, given: Any) -> list[tuple[bytes, bytes]]:
+    """The headers for the server; where it takes ready lines, ours go to it by that way and are not among them."""
+    ready = kit.scope.get("extensions")
+    if ready is not None and len(given) <= _BARE_HEADERS and HEAD_EXTENSION in ready:
+        ready[HEAD_EXTENSION](_lines(chain, kit))
+        return _undressed(chain, kit, given)
     ours = chain.headers
     if len(given) > _BARE_HEADERS:
         names = {name for name, _ in given}
@@ -123,6 +128,34 @@ def _dress(chain: Chain, kit: Kit, given: Any) -> list[tuple[bytes, bytes]]:
     for dresser in chain.dressers:
         dresser(kit, headers)
     return headers
+
+
+def _undressed(chain: Chain, kit: Kit, given: Any) -> Any:
+    """What must still be looked at by the server: the application's headers, and those that depend on the request."""
+    if not chain.dressers:
+        return given
+    headers = [*given]
+    for dresser in chain.dressers:
+        dresser(kit, headers)
+    return headers
+
+
+def _lines(chain: Chain, kit: Kit) -> bytes:
+    """Our own headers as ready bytes: most were written at start, the others are made of signs that fit in a line."""
+    block = chain.block
+    if not block:
+        block = chain.block = header_lines(chain.headers)
+    ours = kit.correlation_id.encode()
+    if kit.policy_header is None:
+        return b"%bx-correlation-id: %b\r\n" % (block, ours)
+    if kit.limit_header is None:
+        return b"%bx-correlation-id: %b\r\nratelimit-policy: %b\r\n" % (block, ours, kit.policy_header)
+    return b"%bx-correlation-id: %b\r\nratelimit-policy: %b\r\nratelimit: %b\r\n" % (
+        block,
+        ours,
+        kit.policy_header,
+        kit.limit_header,
+    )
 
 
 async def _run(chain: Chain, kit: Kit, inner: App, send: Send) -> None:

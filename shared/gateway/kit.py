@@ -20,6 +20,8 @@ Headers = list[tuple[bytes, bytes]]
 Mask = Callable[[bytes], bytes]
 
 SCOPE_KEY = "throughline.kit"
+HEAD_EXTENSION = "throughline.head"
+"""ASGI extension of a server that takes ready header lines for the head it writes next."""
 
 
 @dataclass(slots=True)

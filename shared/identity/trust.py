@@ -20,8 +20,8 @@ ACCESS_TOKEN_TYPES = ("at+jwt", "application/at+jwt")
 class TrustedIssuer:
     """An issuer whose access tokens are taken: what they must look like and how they are read.
 
-    `audience` is how this issuer names us; `read` turns its claims into ours. `types` are values of the header `typ`; an
-    empty one stands for a token without.
+    `audience` is how this issuer names us; `read` turns its claims into ours. `types` are values of the header `typ`;
+    an empty one stands for a token without.
     """
 
     issuer: str

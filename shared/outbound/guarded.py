@@ -1,4 +1,4 @@
-"""Addresses that others name (keys of a client, a provider's discovery): looked up, judged, then asked at that very place.
+"""Addresses that others name (keys of a client, webhook targets): looked up, judged, then asked at that very place.
 
 A name may resolve to a machine of ours, or to another one a moment later; so it is resolved once, every address it
 resolves to is judged, and the connection goes to the judged address with the name kept for TLS and `Host`.

@@ -25,6 +25,7 @@ from shared.serving.catalog import CatalogPages, catalog_router
 from shared.serving.dispatch import served_routes
 from shared.serving.health import Readiness, health_router
 from shared.serving.lines import LineLog
+from shared.serving.masks import unfit_masks
 from shared.serving.openapi import described
 from shared.serving.problems import install_problems
 from shared.serving.resource import resource_router
@@ -42,7 +43,8 @@ class TierApp(FastAPI):
     gateway_tier: str
     gateway: Gateway
     documents: GatewayDocuments
-    watch: Watch | None
+    watch: Watch | None = None
+    routes_schema: dict[str, Any] | None = None
     access: LineLog
     audit: LineLog
     warnings: LineLog
@@ -70,8 +72,18 @@ class TierApp(FastAPI):
 
         Raises: DocumentRefused; then everything stays as it was.
         """
+        self.refuse_unfit_masks(documents)
         self.gateway.load(documents)
         self.documents, self.openapi_schema = documents, None
+
+    def refuse_unfit_masks(self, documents: GatewayDocuments) -> None:
+        """Raises: DocumentRefused when a field is to be masked that the answer does not have."""
+        if not any(operation.policies.masking for operation in documents.operations()):
+            return
+        if self.routes_schema is None:
+            self.routes_schema, self.openapi_schema = super().openapi(), None
+        if lines := unfit_masks(self.routes_schema, documents):
+            raise DocumentRefused(lines)
 
     def openapi(self) -> dict[str, Any]:
         """The document of everything served, with security and problems written in."""
@@ -150,7 +162,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
         app.documents = declared = gateway or load_documents(settings.gateway_dir, tier)
         own = settings.issuer_url.rstrip("/")
         issuers = [own, *(one.issuer for one in trusted)]
-        metadata = resource_router(declared, address=settings.address, issuers=issuers)
+        metadata = resource_router(lambda: app.documents, address=settings.address, issuers=issuers)
         catalog = catalog_router(lambda: app.documents, address=settings.address, pages=pages)
         for router in (health_router(tier, readiness), metadata, catalog, *routers):
             app.include_router(router)
@@ -177,10 +189,11 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
             ),
             served_routes(app),
         )
+        app.refuse_unfit_masks(declared)
     except DocumentRefused as refusal:
         stop(refusal.lines)
-    is_from_files = declared.folder is not None
-    app.watch = Watch(declared, app.load, trail, every=settings.gateway_reload_seconds) if is_from_files else None
+    if declared.folder is not None:
+        app.watch = Watch(declared, app.load, trail, every=settings.gateway_reload_seconds)
     return app
 
 

@@ -63,6 +63,9 @@ def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
             scope["fastapi_middleware_astack"] = files
             await straight(scope, receive, send)
 
+    if handle is None:
+        return go
+
     async def go_straight(scope: Scope, receive: Receive, send: Send) -> None:
         prepare(scope)
         for stack in _STACKS:
@@ -77,7 +80,7 @@ def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
             response = await answer(request, error)
         await response(scope, receive, send)
 
-    return go if handle is None else go_straight
+    return go_straight
 
 
 def _handler(target: ASGIApp) -> Any:

@@ -112,7 +112,7 @@ _HEADERS: Final[dict[str, Any]] = {
             "minLength": 1,
             "maxLength": 400,
             "description": "Tenant, source, id and round of the event: within 10 minutes the stream keeps one once.",
-            "examples": ["harbour|/system/salesforce|evt_4r7c2m5xk3tavq8h9z2b6w1d|0"],
+            "examples": ["harbour|/process/time-to-bill|evt_4r7c2m5xk3tavq8h9z2b6w1d|0"],
         }
     },
 }
@@ -123,8 +123,9 @@ def _message(kind: str, envelope: dict[str, Any], schemas: dict[str, Any]) -> di
     data = composed(schemas[body], schemas)
     inner: dict[str, Any] = data.get("payment", data)
     subject = next((one for one in inner.values() if isinstance(one, str) and "_" in one), _TENANT)
-    source = "/system/salesforce" if TOLD_BY[kind] == "system" else f"/process/{_PROCESS_OF[kind]}"
-    sample = composed(envelope, schemas) | {"type": kind, "source": source, "subject": subject, "data": data}
+    sample = composed(envelope, schemas) | {"type": kind, "subject": subject, "data": data}
+    if kind in _PROCESS_OF:
+        sample["source"] = f"/process/{_PROCESS_OF[kind]}"
     return {
         "name": kind,
         "title": body,
@@ -150,7 +151,7 @@ def _message(kind: str, envelope: dict[str, Any], schemas: dict[str, Any]) -> di
             {
                 "name": "sample",
                 "summary": "From the sample firm",
-                "headers": {"Nats-Msg-Id": f"{_TENANT}|{source}|{sample['id']}|0"},
+                "headers": {"Nats-Msg-Id": f"{_TENANT}|{sample['source']}|{sample['id']}|0"},
                 "payload": sample,
             }
         ],

@@ -27,6 +27,7 @@ from shared.gateway.policies.jwt.challenge import challenges
 from shared.gateway.problem import problem_answer
 from shared.telemetry import get_logger
 
+_NAMED_AT_MOST, _FINDINGS_AT_MOST, _LONGEST_FIELD = 10, 100, 500
 _log = get_logger("serving")
 _BY_STATUS: dict[int, type[PlatformError]] = {
     kind.status: kind
@@ -85,9 +86,11 @@ def as_refusal(errors: Sequence[Any]) -> InvalidRequest:
         return MalformedRequest(
             "The body is not valid JSON.", findings=[FieldFinding("body", f"{reason} at character {one['loc'][-1]}")]
         )
-    findings = [FieldFinding(field_path(one["loc"]), str(one["msg"])) for one in errors]
-    named = ", ".join(dict.fromkeys(finding.field for finding in findings))
-    return InvalidRequest(f"The request is not valid: {named}.", findings=findings)
+    findings = [FieldFinding(field_path(one["loc"])[:_LONGEST_FIELD], str(one["msg"])) for one in errors]
+    fields = list(dict.fromkeys(finding.field for finding in findings))
+    more = f" and {len(fields) - _NAMED_AT_MOST} more" if len(fields) > _NAMED_AT_MOST else ""
+    named = ", ".join(fields[:_NAMED_AT_MOST])
+    return InvalidRequest(f"The request is not valid: {named}{more}.", findings=findings[:_FINDINGS_AT_MOST])
 
 
 def field_path(place: Sequence[int | str]) -> str:

@@ -1,8 +1,8 @@
-"""Protected-resource metadata (RFC 9728): who issues the tokens a tier takes, which scopes there are, how to prove a key."""
+"""Protected-resource metadata (RFC 9728): who issues the tokens a tier takes, which scopes, how to prove a key."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -43,15 +43,25 @@ class ProtectedResource(BaseModel):
     ] = False
 
 
-def resource_router(documents: GatewayDocuments, *, address: str, issuers: Sequence[str]) -> APIRouter:
-    """The metadata of the tier and of each of its APIs; no token is needed to learn where to get one."""
+def resource_router(documents: Callable[[], GatewayDocuments], *, address: str, issuers: Sequence[str]) -> APIRouter:
+    """The metadata of the tier and of each of its APIs; no token is needed to learn where to get one.
+
+    `documents` are asked for each time, so that a reload shows at once.
+    """
     router = APIRouter(tags=["operations"])
-    answers = _answers(documents, address, list(issuers))
+    read = documents()
+    answers = _answers(read, address, list(issuers))
+
+    def current() -> dict[str, ProtectedResource]:
+        nonlocal read, answers
+        if (latest := documents()) is not read:
+            read, answers = latest, _answers(latest, address, list(issuers))
+        return answers
 
     @router.get(METADATA_PATH, summary="Who issues tokens for this tier", operation_id="readProtectedResource")
     async def read_protected_resource(response: Response) -> ProtectedResource:
         response.headers["cache-control"] = "public, max-age=300"
-        return answers[""]
+        return current()[""]
 
     @router.get(
         METADATA_PATH + "/{api}/{version}",
@@ -63,7 +73,7 @@ def resource_router(documents: GatewayDocuments, *, address: str, issuers: Seque
         api: Annotated[str, Path(max_length=80, description="First part of the API's path.", examples=["pmo"])],
         version: Annotated[str, Path(max_length=20, description="Its major version.", examples=["v1"])],
     ) -> ProtectedResource:
-        found = answers.get(f"/{api}/{version}")
+        found = current().get(f"/{api}/{version}")
         if found is None:
             raise NotFound("There is no such API.")
         response.headers["cache-control"] = "public, max-age=300"

@@ -18,7 +18,7 @@ from shared.serving.settings import TierSettings
 from shared.telemetry.logging import get_logger
 from shared.telemetry.metrics import gauge
 
-POLL_SECONDS: Final = 4.0
+POLL_SECONDS: Final = 2.0
 FEED_PATH: Final = "/oauth/revocations"
 FEED_SCOPE: Final = "revocations.read"
 _PATIENCE: Final = 3.0

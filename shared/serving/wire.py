@@ -1,4 +1,4 @@
-"""The last step to the socket: head and body of an answer leave in one write; no policy and no meaning enters."""
+"""The last step to the socket: an answer leaves in one write, the gate's headers as ready bytes; no meaning."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shared.gateway.kit import HEAD_EXTENSION
 
 
 class JoinedWrites:
@@ -16,15 +18,24 @@ class JoinedWrites:
     after its head) leaves at the end of the same turn.
     """
 
-    __slots__ = ("_held", "_loop", "_transport")
+    __slots__ = ("_block", "_held", "_loop", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._held: bytes | None = None
+        self._block: bytes | None = None
+
+    def head(self, block: bytes) -> None:
+        """Put these header lines at the end of the head that is written next; they are known to be well-formed."""
+        self._block = block
 
     def write(self, data: bytes) -> None:
         """Keep the first part, send the second with it."""
+        block = self._block
+        if block is not None:
+            self._block = None
+            data = data[:-2] + block + b"\r\n"  # the head ends with an empty line
         held = self._held
         if held is None:
             self._held = data
@@ -54,4 +65,11 @@ class TierProtocol(HttpToolsProtocol):
         self, transport: asyncio.Transport
     ) -> None:
         """Begin a connection."""
-        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
+        joined = JoinedWrites(transport, self.loop)
+        self._extensions = {HEAD_EXTENSION: joined.head}
+        super().connection_made(cast("asyncio.Transport", joined))
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        cast("dict[str, Any]", self.scope)["extensions"] = self._extensions

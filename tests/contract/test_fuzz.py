@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -16,8 +17,11 @@ from deploy.local.clients import DemoClient
 from deploy.local.places import Places
 from deploy.local.ports import Ports
 from deploy.local.supervisor import House
+from tests.durability.shift import Shift
+from tests.factories.little_deals import LittleDeal
 
 CASES_PER_OPERATION = int(os.environ.get("THROUGHLINE_FUZZ_CASES", "12"))
+ROOT = Path(__file__).parents[2]
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 EVERYBODY = DemoClient(
@@ -39,7 +43,20 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         patch.setattr(installation, "CLIENTS", everyone)
         patch.setattr(installation, "CLIENT_IDS", tuple(client.client_id for client in everyone))
         with House(Places(tmp_path_factory.mktemp("fuzzed")), Ports.free()) as house:
+            asyncio.run(_put_to_work(house))
             yield house
+
+
+async def _put_to_work(house: House) -> None:
+    """Two deals of a small firm: one is active with its work booked, one waits for its approvals."""
+    active, waiting = LittleDeal("FUZZ-1"), LittleDeal("FUZZ-2")
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+        shift = Shift(house, http)
+        await shift.open_books()
+        await shift.win(active)
+        await shift.until_active(active)
+        await shift.book(active)
+        await shift.win(waiting)
 
 
 def token(house: House, tier: str) -> str:
@@ -71,7 +88,7 @@ def run(house: House, tier: str, folder: Path) -> subprocess.CompletedProcess[st
     environment = {
         **os.environ,
         "SCHEMATHESIS_HOOKS": "fuzz_hooks",
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent), str(ROOT))),
     }
     return subprocess.run(  # noqa: S603 - the tool of this environment, with arguments of ours
         [

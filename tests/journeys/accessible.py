@@ -1,4 +1,4 @@
-"""What a page must keep for everybody: axe-core's rules, and what we look at ourselves; findings come out as sentences."""
+"""What a page must keep for everybody: axe-core's rules and what we look at ourselves; findings come out as lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OWN = """() => {
   for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
     if (!field.labels || field.labels.length === 0) found.push(`no label: ${field.outerHTML.slice(0, 80)}`);
   for (const table of document.querySelectorAll("table"))
-    if (!table.caption && !table.closest(".prose")) found.push("a table without caption");
+    if (!table.caption) found.push("a table without caption");
   if (root.scrollWidth > innerWidth + 1) found.push(`wider than the window by ${root.scrollWidth - innerWidth}px`);
   if (document.querySelector("[style], style, script:not([src])")) found.push("inline style or script");
   return found;
@@ -50,7 +50,8 @@ _CONTRAST = """() => {
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const size = parseFloat(style.fontSize);
     const needed = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
-    if (ratio < needed) found.add(`${ratio.toFixed(2)} ${node.className || node.tagName}: ${walk.currentNode.textContent.trim().slice(0, 30)}`);
+    const told = walk.currentNode.textContent.trim().slice(0, 30);
+    if (ratio < needed) found.add(`${ratio.toFixed(2)} ${node.className || node.tagName}: ${told}`);
   }
   return [...found];
 }"""
@@ -65,6 +66,7 @@ def axe_findings(page: Page) -> list[str]:
     """What axe-core finds against WCAG 2.2 A and AA and its best practices."""
     page.evaluate(_AXE)  # by the debugger's way, which the page's policy does not bind
     told: dict[str, Any] = page.evaluate(
-        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'], resultTypes: ['violations']})"
+        "tags => axe.run({runOnly: tags, resultTypes: ['violations']})",
+        ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     )
     return [f"{one['id']}: {node['html'][:160]}" for one in told["violations"] for node in one["nodes"][:3]]

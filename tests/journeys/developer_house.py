@@ -1,4 +1,4 @@
-"""The experience tier in a thread of its own, for browsers: real database, people, clients; a process tier of fixed answers."""
+"""The experience tier in a thread of its own, for browsers, over a process tier of fixed answers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from fastapi import FastAPI
 from experience_apis.app import create_app
 from experience_apis.settings import ExperienceSettings
 from shared.serving.settings import load_settings
-
-from ..unit.experience.tier import FixedProcessTier, listener, serving
+from tests.unit.experience.tier import FixedProcessTier, listener, serving
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-browser-tests"

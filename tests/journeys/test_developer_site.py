@@ -6,13 +6,12 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect, sync_playwright
 from psycopg import sql
 
 from shared.gateway.policies.usage.recorder import UsageRecorder
@@ -49,7 +48,11 @@ class Watched:
     def watch(self, context: BrowserContext) -> None:
         context.on("console", lambda told: self.said.append(f"{told.type}: {told.text}"))
         context.on("weberror", lambda told: self.said.append(str(told.error)))
-        context.on("request", lambda asked: None if asked.url.startswith(self.origin) else self.strangers.append(asked.url))
+        context.on("request", self._look_at)
+
+    def _look_at(self, asked: Request) -> None:
+        if not asked.url.startswith(self.origin):
+            self.strangers.append(asked.url)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,12 @@ def logged_in(page: Page, who: str, then: str) -> None:
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"**{then}")
+
+
+def fill_in(page: Page, name: str) -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Contact").fill("dora@example.com")
+    page.get_by_label("Purpose").fill("Keeps a copy of what was billed.")
 
 
 def headers_of(page: Page) -> dict[str, str]:
@@ -162,9 +171,7 @@ def test_a_client_is_registered_approved_used_counted_rotated_and_disabled(
     dora = opened(browser, house, watched)
     logged_in(dora, "dora", "/developer/clients")
     dora.get_by_role("link", name="Register a client").click()
-    dora.get_by_label("Name").fill("Invoice archive")
-    dora.get_by_label("Contact").fill("dora@example.com")
-    dora.get_by_label("Purpose").fill("Keeps a copy of what was billed.")
+    fill_in(dora, "Invoice archive")
     dora.get_by_label("Plan").select_option("partner")
     with watched_refusal(watched):
         dora.get_by_role("button", name="Register", exact=True).click()
@@ -207,10 +214,14 @@ def test_a_client_is_registered_approved_used_counted_rotated_and_disabled(
     expect(dora.locator("dl.facts")).to_contain_text("Disabled")
     assert token(house, client_id, newer).status_code == 401
 
-    dora.goto("/developer/clients/new")
-    dora.get_by_label("Name").fill("Second thought")
-    dora.get_by_label("Contact").fill("dora@example.com")
-    dora.get_by_label("Purpose").fill("To be turned down.")
+
+def test_an_administrator_turns_a_request_down_and_the_developer_reads_why(
+    browser: Browser, house: House, watched: Watched
+) -> None:
+    dora, adam = opened(browser, house, watched), opened(browser, house, watched)
+    logged_in(dora, "dora", "/developer/clients/new")
+    logged_in(adam, "adam", "/developer/clients")
+    fill_in(dora, "Second thought")
     dora.get_by_label("partner.read").check()
     dora.get_by_role("button", name="Register", exact=True).click()
     adam.goto("/developer/requests")

@@ -94,7 +94,7 @@ class Walker:
                 self._note(step, scope.answer, outcome, attempts, began)
                 return self._place(action.step_id) if action.step_id else None
             used[action.name] = used.get(action.name, 0) + 1
-            await asyncio.sleep(action.retry_after)
+            await asyncio.sleep(_pause(action, scope.answer))
             if action.step_id is not None:
                 await self._step(self._workflow.find(action.step_id), at, scope, outcome)
         self._note(step, scope.answer, outcome, attempts, began)
@@ -146,3 +146,9 @@ class Walker:
             f"{self._workflow.workflow_id}.{step.step_id}: answered {answer.status} after {attempts} attempts, wanted: "
             f"{wanted}; the answer: {str(answer.body)[:500]}"
         )
+
+
+def _pause(action: FailureAction, answer: Answer) -> float:
+    """Seconds before the repeat; what the answer asks for overrules what the document says."""
+    asked = str(answer.headers.get("retry-after", ""))
+    return float(asked) if asked.isdecimal() else action.retry_after

@@ -80,7 +80,7 @@ class GrantShelf(Protocol):
     async def issued(
         self, grant_id: str, jti: str, expires_at: datetime, refresh: tuple[bytes, datetime] | None
     ) -> bool:
-        """Remember an access token and the refresh token that came with it; False when the grant has ended meanwhile."""
+        """Remember an access token and its refresh token; False when the grant has ended meanwhile."""
         ...
 
     async def end(self, grant_id: str, reason: str) -> Sequence[Issued]:

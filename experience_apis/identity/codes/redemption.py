@@ -58,24 +58,30 @@ class GrantDesk:
         """What the client presents; a code or token that was used before ends the whole grant, and counts as none."""
         kind = form.get("grant_type")
         if kind == GrantType.AUTHORIZATION_CODE and form.get("code"):
-            grant = await self._shelf.of_code(digest_of(form["code"]))
-            if grant is None or grant.client_id != client.client_id:
-                return None
-            if grant.is_code_used:
-                await self._end(grant, "code_reused")
-                return None
-            is_good = grant.is_alive and grant.code_ends_at > self._now()
-            return Redemption(grant, None, form["code"]) if is_good else None
+            return await self._of_code(form["code"], client)
         if kind == GrantType.REFRESH_TOKEN and form.get("refresh_token"):
-            token = await self._shelf.of_refresh(digest_of(form["refresh_token"]))
-            if token is None or token.grant.client_id != client.client_id:
-                return None
-            if token.is_used:
-                await self._end(token.grant, "refresh_token_reused")
-                return None
-            is_good = token.grant.is_alive and token.ends_at > self._now()
-            return Redemption(token.grant, token, form["refresh_token"]) if is_good else None
+            return await self._of_refresh(form["refresh_token"], client)
         return None
+
+    async def _of_code(self, code: str, client: OAuthClient) -> Redemption | None:
+        grant = await self._shelf.of_code(digest_of(code))
+        if grant is None or grant.client_id != client.client_id:
+            return None
+        if grant.is_code_used:
+            await self._end(grant, "code_reused")
+            return None
+        is_good = grant.is_alive and grant.code_ends_at > self._now()
+        return Redemption(grant, None, code) if is_good else None
+
+    async def _of_refresh(self, token: str, client: OAuthClient) -> Redemption | None:
+        found = await self._shelf.of_refresh(digest_of(token))
+        if found is None or found.grant.client_id != client.client_id:
+            return None
+        if found.is_used:
+            await self._end(found.grant, "refresh_token_reused")
+            return None
+        is_good = found.grant.is_alive and found.ends_at > self._now()
+        return Redemption(found.grant, found, token) if is_good else None
 
     async def settle(self, redemption: Redemption) -> bool:
         """Make the grant's decision count; False when the code or token has been used or ended in between."""
@@ -95,9 +101,7 @@ class GrantDesk:
         refresh = None
         if redemption.refresh is not None:
             refresh = (digest_of(redemption.refresh), min(self._now() + self._refresh_lifetime, grant.ends_at))
-        return await self._shelf.issued(
-            grant.id, claims.jti, datetime.fromtimestamp(claims.expires_at, UTC), refresh
-        )
+        return await self._shelf.issued(grant.id, claims.jti, datetime.fromtimestamp(claims.expires_at, UTC), refresh)
 
     async def revoke(self, token: str, client: OAuthClient) -> None:
         """RFC 7009 for refresh tokens: the grant ends with all its tokens; nothing happens to other clients' tokens."""
@@ -125,7 +129,7 @@ class GrantDesk:
         }
 
     async def _end(self, grant: Grant, reason: str) -> None:
-        if reason not in {"revoked_by_client"}:
+        if reason != "revoked_by_client":
             _reuses.labels(reason).inc()
         for issued in await self._shelf.end(grant.id, reason):
             await self._withdrawals.withdraw("token", issued.jti, reason=reason)

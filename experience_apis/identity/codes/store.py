@@ -127,7 +127,7 @@ class GrantStore:
     async def issued(
         self, grant_id: str, jti: str, expires_at: datetime, refresh: tuple[bytes, datetime] | None
     ) -> bool:
-        """Remember an access token and the refresh token that came with it; False when the grant has ended meanwhile."""
+        """Remember an access token and its refresh token; False when the grant has ended meanwhile."""
         async with self._database.transaction() as connection:
             if (await connection.execute(_STILL, {"id": grant_id})).first() is None:
                 return False

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from experience_apis.identity.codes.authorization import Answer, AuthorizationDesk, Next
 from experience_apis.identity.codes.wishes import PERSON_SCOPES, Wish, WishRefused
-from experience_apis.identity.pages.account import AUTHORIZE_PATH, PASSWORD_PATH, AccountDesk
+from experience_apis.identity.pages.desk import AUTHORIZE_PATH, PASSWORD_PATH, AccountDesk
 from experience_apis.identity.pages.forms import FORM, posted
 from experience_apis.identity.pages.press import wording_for
 from experience_apis.identity.people.records import PersonSession
@@ -29,26 +29,10 @@ def authorization_pages(desk: AccountDesk, authorization: AuthorizationDesk) -> 
     """Authorization endpoint and consent page."""
     router = APIRouter(include_in_schema=False)
 
-    async def answered(request: Request, parameters: Parameters) -> Response:
-        try:
-            wish = await authorization.wish(parameters)
-            found = await desk.session(request)
-            step = await authorization.next(wish, found[1] if found else None)
-            if found is not None and step is Next.CONSENT:
-                return _consent(desk, authorization, request, wish, found, parameters)
-            if found is not None and step is Next.NOTHING:
-                return _back(await authorization.grant(wish, found[1]))
-        except WishRefused as refusal:
-            return _refused(desk, authorization, request, refusal)
-        if step is Next.PASSWORD:
-            back_to = f"{AUTHORIZE_PATH}?{urlencode(parameters)}"
-            return RedirectResponse(f"{PASSWORD_PATH}?{urlencode({'back_to': back_to})}", status_code=303)
-        return RedirectResponse(_login(wish, parameters, is_again=found is not None), status_code=303)
-
     @router.get(AUTHORIZE_PATH, name="authorize")
     async def authorize(request: Request) -> Response:
         """Answers a portal's authorization request."""
-        return await answered(request, _read(request.url.query))
+        return await _answered(desk, authorization, request, _read(request.url.query))
 
     @router.post(AUTHORIZE_PATH, name="authorize_by_form")
     async def authorize_by_form(request: Request) -> Response:
@@ -83,6 +67,25 @@ def authorization_pages(desk: AccountDesk, authorization: AuthorizationDesk) -> 
     return router
 
 
+async def _answered(
+    desk: AccountDesk, authorization: AuthorizationDesk, request: Request, parameters: Parameters
+) -> Response:
+    try:
+        wish = await authorization.wish(parameters)
+        found = await desk.session(request)
+        step = await authorization.next(wish, found[1] if found else None)
+        if found is not None and step is Next.CONSENT:
+            return _consent(desk, authorization, request, wish, found, parameters)
+        if found is not None and step is Next.NOTHING:
+            return _back(await authorization.grant(wish, found[1]))
+    except WishRefused as refusal:
+        return _refused(desk, authorization, request, refusal)
+    if step is Next.PASSWORD:
+        back_to = f"{AUTHORIZE_PATH}?{urlencode(parameters)}"
+        return RedirectResponse(f"{PASSWORD_PATH}?{urlencode({'back_to': back_to})}", status_code=303)
+    return RedirectResponse(_login(wish, parameters, is_again=found is not None), status_code=303)
+
+
 def _read(text: str) -> Parameters:
     if len(text) > _REQUEST_AT_MOST or text.count("&") >= _PARAMETERS_AT_MOST:
         return ()
@@ -113,9 +116,7 @@ def _back(answer: Answer) -> Response:
     return RedirectResponse(answer.address, status_code=303)
 
 
-def _refused(
-    desk: AccountDesk, authorization: AuthorizationDesk, request: Request, refusal: WishRefused
-) -> Response:
+def _refused(desk: AccountDesk, authorization: AuthorizationDesk, request: Request, refusal: WishRefused) -> Response:
     answer = authorization.refusal(refusal)
     if answer is not None and request.method == "GET":
         return _back(answer)
@@ -125,7 +126,7 @@ def _refused(
     return desk.press.page("refusal.html", words, status=400, reason=refusal.reason)
 
 
-def _consent(  # noqa: PLR0913, PLR0917 - what the page shows
+def _consent(
     desk: AccountDesk,
     authorization: AuthorizationDesk,
     request: Request,

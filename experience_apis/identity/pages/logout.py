@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from experience_apis.identity.pages.account import AccountDesk
+from experience_apis.identity.pages.desk import AccountDesk
 from experience_apis.identity.pages.forms import posted
 from experience_apis.identity.pages.press import wording_for
 from experience_apis.identity.people.sessions import csrf_of, is_csrf_of

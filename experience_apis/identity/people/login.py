@@ -70,9 +70,7 @@ class LoginDesk:
 
     async def is_password_of(self, person: Person, password: str) -> bool | LoginRefused:
         """Whether a person who is logged in knows the password; guesses count as they do at the door."""
-        wait = await self._failures.take(
-            "account", person.name, free=self._account.free, longest=self._account.longest
-        )
+        wait = await self._failures.take("account", person.name, free=self._account.free, longest=self._account.longest)
         if wait:
             return LoginRefused(wait)
         if not await self._keeper.matches(password, person.password_hash):

@@ -6,6 +6,7 @@ import unicodedata
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 
 from experience_apis.identity.credentials import SecretKeeper
 
@@ -64,7 +65,7 @@ def _plain(password: str) -> str:
 
 def _runs_on(folded: str) -> bool:
     """Whether each character follows its neighbour: abcdefghijkl, 210987654321."""
-    steps = {ord(after) - ord(before) for before, after in zip(folded, folded[1:], strict=False)}
+    steps = {ord(after) - ord(before) for before, after in pairwise(folded)}
     return steps <= {1, -9} or steps <= {-1, 9}
 
 

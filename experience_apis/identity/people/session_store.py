@@ -29,7 +29,8 @@ SELECT {_SESSION} FROM person_sessions s JOIN people p ON p.name = s.person
 WHERE s.person = :person AND {_LIVES} ORDER BY s.seen_at DESC LIMIT 200
 """)
 _END = text("""
-UPDATE person_sessions SET ended_at = now(), end_reason = :reason WHERE id = ANY (:ids) AND ended_at IS NULL RETURNING id
+UPDATE person_sessions SET ended_at = now(), end_reason = :reason
+WHERE id = ANY (:ids) AND ended_at IS NULL RETURNING id
 """)
 _OF_PERSON = text("SELECT id FROM person_sessions WHERE person = :person AND ended_at IS NULL AND ends_at > now()")
 _FORGET_OLD = text("DELETE FROM person_sessions WHERE ends_at < now() - interval '7 days'")

@@ -54,7 +54,7 @@ class Sessions:
     async def begin(
         self, person: Person, *, address: str, browser: str, instead_of: str | None = None
     ) -> tuple[str, PersonSession]:
-        """A new session and its cookie; the session of the cookie that came along ends, so no cookie outlives a login."""
+        """A new session and its cookie; the session of the cookie that came along ends: no cookie outlives a login."""
         if instead_of is not None and (former := await self.find(instead_of)) is not None:
             await self.end(former.person, [former.id], "login_again")
         now = self._now()

@@ -10,8 +10,9 @@ from typing import Literal, cast
 
 from shared.serving.differences.changes import Change, Weight
 from shared.serving.differences.documents import differences
-from shared.serving.differences.reading import Tree, node
-from shared.serving.differences.releases import Release, Shelf, step_between
+from shared.serving.differences.published import Release, step_between
+from shared.serving.differences.reading import node
+from shared.serving.differences.releases import Shelf
 
 Step = Literal["first", "major", "minor", "patch", "none"]
 __all__ = ("ApiChangelog", "Change", "ReleaseNotes", "Step", "read_changelog", "written_changelog")
@@ -98,7 +99,7 @@ def _notes(releases: tuple[Release, ...]) -> list[ReleaseNotes]:
 
 
 def _title(release: Release) -> str:
-    return str(node(Tree(release.read()).document.get("info")).get("title"))
+    return str(node(release.read().get("info")).get("title"))
 
 
 def _split(name: str) -> tuple[str, str]:

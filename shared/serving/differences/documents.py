@@ -80,7 +80,8 @@ def _operations(tree: Tree, where: str) -> dict[tuple[str, str], tuple[str, Node
 def _info(old: Node, new: Node) -> Iterator[Change]:
     before, after = str(old.get("x-lifecycle", "active")), str(new.get("x-lifecycle", "active"))
     if before != after:
-        weight = Weight.BREAKING if after == "retired" else Weight.ADDITIVE
+        is_sudden = after == "retired" and before != "deprecated"
+        weight = Weight.BREAKING if is_sudden else Weight.ADDITIVE
         told = f"This version is {after}; it was {before}."
         yield Change(weight, "lifecycle_changed", "version", told)
     yield from _dates(old, new)

@@ -33,8 +33,8 @@ from shared.errors.taxonomy import (
 from system_apis.connectors.netsuite import mapping
 from system_apis.connectors.netsuite.changes import changed_page, changes
 from system_apis.connectors.netsuite.client import NetSuiteClient, literal
-from system_apis.connectors.netsuite.directory import ITEMS, RATES, SUBSIDIARIES, Directory, external_id, is_keepable
-from system_apis.connectors.netsuite.mapping import to_written
+from system_apis.connectors.netsuite.directory import ITEMS, RATES, SUBSIDIARIES, Directory, external_id
+from system_apis.connectors.netsuite.mapping import is_keepable, to_written
 from system_apis.connectors.netsuite.payloads import (
     CustomerRecord,
     ExternalRow,

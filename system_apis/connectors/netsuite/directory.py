@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Generic, TypeVar
@@ -11,7 +10,7 @@ from typing import Generic, TypeVar
 from shared.canonical.references import Identifier
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound, UnknownReference
 from system_apis.connectors.netsuite.client import NetSuiteClient, literal
-from system_apis.connectors.netsuite.mapping import is_ours
+from system_apis.connectors.netsuite.mapping import is_keepable, is_ours
 from system_apis.connectors.netsuite.payloads import (
     CurrencyRow,
     ExternalRow,
@@ -21,7 +20,6 @@ from system_apis.connectors.netsuite.payloads import (
     TermRow,
 )
 
-_EXTERNAL = re.compile(r"[A-Za-z0-9_-]{1,100}")
 FRESH_SECONDS = 60.0
 MOST_KEPT = 50_000
 Content = TypeVar("Content")
@@ -168,11 +166,6 @@ class Directory:
             f"SELECT id, externalid FROM {table} WHERE id IN ({listed}){further} ORDER BY id", ExternalRow
         )
         return {row.id: row.externalid for row in rows if row.externalid and is_ours(row.externalid)}
-
-
-def is_keepable(identifier: str) -> bool:
-    """Whether NetSuite can hold a record under this id of ours; one it cannot hold is surely not there."""
-    return _EXTERNAL.fullmatch(identifier) is not None
 
 
 def external_id(identifier: str) -> str:

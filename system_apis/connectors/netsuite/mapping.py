@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -29,6 +30,7 @@ from system_apis.ports.binding import Binding
 
 Body = dict[str, Any]
 MOMENT = "%Y-%m-%d %H:%M:%S"
+_EXTERNAL = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _STATES = {
     "A": InvoiceState.OPEN,
     "B": InvoiceState.PAID,
@@ -38,9 +40,14 @@ _STATES = {
 }
 
 
+def is_keepable(identifier: str) -> bool:
+    """Whether NetSuite can hold a record under this id of ours; one it cannot hold is surely not there."""
+    return _EXTERNAL.fullmatch(identifier) is not None
+
+
 def is_ours(external: str) -> bool:
     """Whether an external id can be one that we gave."""
-    return _EXTERNAL.fullmatch(external) is not None and external[0] not in "_-"
+    return is_keepable(external) and external[0] not in "_-"
 
 
 def to_version(moment: str, *content: object) -> str:

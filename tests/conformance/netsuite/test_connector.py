@@ -220,8 +220,9 @@ async def test_what_has_no_counterpart_is_named(delivered: NetSuiteConnector) ->
         await delivered.create_invoice(draft("inv_x", amounts=("361.50",)).model_copy(update={"lines": (strange,)}))
     with pytest.raises(NotFound, match="prj_none"):
         await delivered.create_invoice(draft("inv_x", project="prj_none"))
+    assert await delivered.find_invoice("inv:with:colons") is None, "an id that cannot be kept is surely not there"
     with pytest.raises(InvalidRequest):
-        await delivered.find_invoice("inv:with:colons")
+        await delivered.create_invoice(draft("inv:with:colons"))
 
 
 def test_a_missing_or_unusable_key_is_named() -> None:

@@ -19,7 +19,12 @@ from starlette.responses import RedirectResponse, Response
 from .tier import listener, serving
 
 RP, RP_SECRET, RP_ADDRESS = "harbour-desk", "rp-secret-0123456789012345678901", "http://127.0.0.1:1/back"
-_SEALED = {"kwargs": {"keys": {"key_defs": [{"type": "OCT", "use": ["enc"], "kid": k} for k in ("password", "salt")]}, "iterations": 1}}
+_SEALED = {
+    "kwargs": {
+        "keys": {"key_defs": [{"type": "OCT", "use": ["enc"], "kid": k} for k in ("password", "salt")]},
+        "iterations": 1,
+    }
+}
 
 
 @dataclass
@@ -111,7 +116,9 @@ class ForeignProvider:
             return Response(self.server.context.keyjar.export_jwks_as_json(issuer_id=""), media_type="application/json")
         if path == "/.well-known/openid-configuration":
             endpoint = endpoints["provider_config"]
-            return Response(endpoint.do_response(**endpoint.process_request())["response"], media_type="application/json")
+            return Response(
+                endpoint.do_response(**endpoint.process_request())["response"], media_type="application/json"
+            )
         if path == "/authorization":
             endpoint = endpoints["authorization"]
             asked = endpoint.parse_request(dict(request.query_params))

@@ -35,7 +35,12 @@ def key() -> ECKey:
 @pytest.fixture
 async def signing(house: House, key: ECKey, tmp_path: Path) -> House:
     """The issuer with a client of the clients file that has keys instead of a secret."""
-    seed = {"client_id": CLIENT, "tenant": "harbour", "roles": ["partner"], "jwks": {"keys": [key.as_dict(private=False)]}}
+    seed = {
+        "client_id": CLIENT,
+        "tenant": "harbour",
+        "roles": ["partner"],
+        "jwks": {"keys": [key.as_dict(private=False)]},
+    }
     file = tmp_path / "signing.yaml"
     file.write_text(yaml.safe_dump({"clients": [seed]}), "utf-8")
     before = list(house.register.clients.values())
@@ -52,7 +57,11 @@ def assertion(house: House, key: ECKey, *, header: dict[str, Any] | None = None,
 
 
 async def ask(house: House, shown: str, *, proofs: tuple[str, ...] = (), **form: str) -> OAuthReply:
-    given = {"grant_type": "client_credentials", "client_assertion": shown, "client_assertion_type": ASSERTION_TYPE} | form
+    given = {
+        "grant_type": "client_credentials",
+        "client_assertion": shown,
+        "client_assertion_type": ASSERTION_TYPE,
+    } | form
     return await house.issuer.token(OAuthCall(list(given.items()), None, "203.0.113.9", proofs))
 
 
@@ -67,22 +76,22 @@ async def test_an_assertion_earns_a_token_at_issuer_or_endpoint_and_counts_once(
 @pytest.mark.parametrize(
     "claims",
     [
-        lambda now: {"iss": "fiona"},
-        lambda now: {"aud": "https://elsewhere.example"},
-        lambda now: {"aud": [ISSUER, "https://elsewhere.example"]},
-        lambda now: {"aud": None},
+        lambda _: {"iss": "fiona"},
+        lambda _: {"aud": "https://elsewhere.example"},
+        lambda _: {"aud": [ISSUER, "https://elsewhere.example"]},
+        lambda _: {"aud": None},
         lambda now: {"exp": now - 60},
         lambda now: {"exp": now + 3600},
-        lambda now: {"exp": None},
-        lambda now: {"exp": True},
+        lambda _: {"exp": None},
+        lambda _: {"exp": True},
         lambda now: {"nbf": now + 120},
         lambda now: {"iat": now + 120},
-        lambda now: {"iat": "soon"},
-        lambda now: {"jti": None},
-        lambda now: {"jti": "x" * 300},
-        lambda now: {"header": {"kid": "another"}},
-        lambda now: {"header": {"typ": "at+jwt"}},
-        lambda now: {"header": {"crit": ["x"], "x": 1}},
+        lambda _: {"iat": "soon"},
+        lambda _: {"jti": None},
+        lambda _: {"jti": "x" * 300},
+        lambda _: {"header": {"kid": "another"}},
+        lambda _: {"header": {"typ": "at+jwt"}},
+        lambda _: {"header": {"crit": ["x"], "x": 1}},
     ],
 )
 async def test_an_assertion_that_does_not_fit_is_refused(

@@ -22,7 +22,7 @@ from tests.unit.gateway.door import Door, Issuer, Things, documents, settings
 ADDRESS = "127.0.0.1"
 
 
-def kit_of(  # noqa: PLR0913 - each is one fact of a request
+def kit_of(
     method: str = "GET",
     *,
     path: str = "/things",

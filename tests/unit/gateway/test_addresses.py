@@ -112,7 +112,7 @@ def test_who_has_no_address_is_in_no_network() -> None:
 def test_memory_for_addresses_is_bounded() -> None:
     networks = Networks(IpFilter.model_validate({"deny": ["10.0.0.0/8"]}).deny)
     assert all(networks.hold(f"10.{n // 65536}.{n // 256 % 256}.{n % 256}") for n in range(10_000))
-    assert len(networks._known) <= 4096  # noqa: SLF001 - the bound is the promise
+    assert len(networks._known) <= 4096
 
 
 @pytest.mark.parametrize("wrong", [{"allow": ["10.0.0.1/8"]}, {"deny": ["nowhere"]}, {"block": []}])

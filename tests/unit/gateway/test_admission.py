@@ -97,7 +97,9 @@ async def test_operations_with_the_same_pool_share_its_places_also_after_a_reloa
     assert shedding(places, pool="reports").enter(kit_of()) is None
 
 
-@pytest.mark.parametrize("wrong", [{"in_progress": 0}, {"waiting": -1}, {"max_wait_ms": 0}, {"pool": "No"}, {"more": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"in_progress": 0}, {"waiting": -1}, {"max_wait_ms": 0}, {"pool": "No"}, {"more": 1}]
+)
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LoadShedding.model_validate({"in_progress": 1, "waiting": 1, "max_wait_ms": 1} | wrong)

@@ -67,7 +67,12 @@ async def test_acts_and_lacking_rights_are_audited_reads_are_not(
     read, made, refused = told["audit"]
     assert (read["status"], read["refused_by"]) == (403, "not_permitted")
     assert (made["operation"], made["status"], made["subject"]) == ("POST /things/v1/things", 201, "ada")
-    assert (made["actor"], made["session"], made["client_id"], made["tenant"]) == ("experience", "s-1", "desk", "harbour")
+    assert (made["actor"], made["session"], made["client_id"], made["tenant"]) == (
+        "experience",
+        "s-1",
+        "desk",
+        "harbour",
+    )
     assert (refused["status"], refused["refused_by"]) == (422, "invalid_request")
     assert breaks(told["audit"]) == []
 

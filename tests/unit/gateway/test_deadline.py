@@ -156,7 +156,7 @@ class Distant:
     def outbound(self, *, is_inner: bool = True, attempts: int = 1) -> Outbound:
         retry = RetryPolicy(attempts=attempts, first=0.01)
         made = Outbound(system="inner", base_url="http://inner.test", retry=retry, is_inner=is_inner)
-        made._client = httpx.AsyncClient(transport=httpx.MockTransport(self))  # noqa: SLF001 - a wire of the test's
+        made._client = httpx.AsyncClient(transport=httpx.MockTransport(self))
         return made
 
 
@@ -188,7 +188,7 @@ async def test_a_call_outward_ends_with_the_time_of_the_request(method: str, err
     assert type(raised.value) is error
     limited(5)
     quick = Distant()
-    outbound._client = quick.outbound()._client  # noqa: SLF001
+    outbound._client = quick.outbound()._client
     await outbound.read("GET", "/x")  # our hurry is no failure of the system: the breaker stays closed
 
 

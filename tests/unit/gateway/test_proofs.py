@@ -47,7 +47,9 @@ async def test_the_holder_of_the_key_gets_in_again_and_again_with_a_fresh_proof(
     token = holder.token(door)
     for _ in range(3):
         assert (await ask(door, token, holder.proof(token))).status_code == 200
-    assert (await ask(door, token, holder.proof(token, htu="HTTP://TIER.test:80/things/v1/things?a=b#c"))).status_code == 200
+    assert (
+        await ask(door, token, holder.proof(token, htu="HTTP://TIER.test:80/things/v1/things?a=b#c"))
+    ).status_code == 200
 
 
 async def test_a_stolen_token_is_worth_nothing(door: Door) -> None:

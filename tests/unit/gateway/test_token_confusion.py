@@ -67,7 +67,12 @@ async def test_a_key_for_encryption_verifies_nothing() -> None:
 async def test_keys_named_inside_a_token_are_not_used(door: Door) -> None:
     own = ECKey.generate_key("P-256", {"kid": "mine"})
     public = own.as_dict(private=False)
-    for bait in ({"jwk": public}, {"jku": "https://evil.example/jwks"}, {"x5u": "https://evil.example/x"}, {"x5c": ["MIIB"]}):
+    for bait in (
+        {"jwk": public},
+        {"jku": "https://evil.example/jwks"},
+        {"x5u": "https://evil.example/x"},
+        {"x5c": ["MIIB"]},
+    ):
         assert "unknown key" in await refused(door, door.issuer.token(key=own, header=bait))
         assert "does not hold" in await refused(door, door.issuer.token(key=own, header={**bait, "kid": "one"}))
     assert door.issuer.asked == 1  # unknown keys are asked for at a bounded rate
@@ -100,13 +105,27 @@ async def test_a_token_for_another_tier_opens_nothing_inside_or_outside(door: Do
 
 
 async def test_issuers_are_compared_to_the_letter(door: Door) -> None:
-    for issuer in ("http://issuer.test/", "HTTP://issuer.test", "http://issuer.test.evil.example", ["http://issuer.test"], None):
+    for issuer in (
+        "http://issuer.test/",
+        "HTTP://issuer.test",
+        "http://issuer.test.evil.example",
+        ["http://issuer.test"],
+        None,
+    ):
         assert "another issuer" in await refused(door, door.issuer.token(iss=issuer))
 
 
 async def test_times_that_are_no_times_are_refused(door: Door) -> None:
     now = int(time())
-    for claims in ({"exp": None}, {"exp": "9999999999"}, {"exp": True}, {"exp": 1e400}, {"iat": -1}, {"iat": None}, {"nbf": "x"}):
+    for claims in (
+        {"exp": None},
+        {"exp": "9999999999"},
+        {"exp": True},
+        {"exp": 1e400},
+        {"iat": -1},
+        {"iat": None},
+        {"nbf": "x"},
+    ):
         body = json.loads(base64.urlsafe_b64decode(door.issuer.token().split(".")[1] + "==")) | claims
         said = {name: value for name, value in body.items() if value is not None}
         token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "one"}, said, door.issuer.key)

@@ -16,6 +16,7 @@ from shared.persistence.usage_store import PostgresUsageStore, UsageCounts, Usag
 from tests.unit.gateway.door import OPERATIONS, Things, routes
 from tests.unit.gateway.stand import declared, kit_of, standing
 
+Row = UsageOfHour
 HOUR = datetime(2026, 11, 20, 14, tzinfo=UTC)
 
 
@@ -25,11 +26,13 @@ class Sink:
     def __init__(self) -> None:
         self.rows: list[UsageOfHour] = []
         self.trouble: list[PlatformError] = []
+        self.came = asyncio.Event()
 
     async def add(self, rows: list[UsageOfHour]) -> None:
         if self.trouble:
             raise self.trouble.pop(0)
         self.rows += rows
+        self.came.set()
 
     def counts(self) -> dict[tuple[str, str, str], UsageCounts]:
         return {(row.key.tenant, row.key.client_id, row.key.operation): row.counts for row in self.rows}
@@ -95,8 +98,7 @@ async def test_it_flushes_by_itself_and_at_the_end() -> None:
     handler = UsageHandler(recorder, "things", "v1", "GET /things")
     await recorder.start()
     answered(handler, 200)
-    while not sink.rows:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(sink.came.wait(), 5)
     answered(handler, 200)
     await recorder.aclose()
     assert sum(row.counts.calls for row in sink.rows) == 2
@@ -126,7 +128,7 @@ async def store(postgres_url: str) -> AsyncIterator[PostgresUsageStore]:
     await database.aclose()
 
 
-def row(client_id: str, hours_ago: int = 0, operation: str = "GET /a", *, api: str = "pmo", calls: int = 1) -> UsageOfHour:
+def row(client_id: str, hours_ago: int = 0, operation: str = "GET /a", *, api: str = "pmo", calls: int = 1) -> Row:
     key = UsageKey("harbour", client_id, api, "v1", operation, HOUR - timedelta(hours=hours_ago))
     return UsageOfHour(key, UsageCounts(calls=calls, refused=1, failed=0, limited=0))
 

@@ -94,14 +94,16 @@ def written(folder: Path, change: Any = None) -> Path:
     return path
 
 
-async def walk(path: Path, answers: list[tuple[int, Any]], **inputs: str) -> tuple[Outcome, list[httpx.Request]]:
+async def walk(
+    path: Path, answers: list[tuple[int, Any]], *, after: int | None = None, **inputs: str
+) -> tuple[Outcome, list[httpx.Request]]:
     """The journey in a house that gives these answers, one after the other."""
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         status, body = answers.pop(0)
-        return httpx.Response(status, json=body)
+        return httpx.Response(status, json=body, headers={"Retry-After": str(after)} if after is not None else {})
 
     document, operations, findings = checked(path)
     assert findings == []
@@ -121,6 +123,18 @@ async def test_a_journey_sends_what_it_says_repeats_what_failed_and_branches(tmp
     assert asked[0].url.raw_path == b"/boats/v1/boats/a%2Fb"
     assert json.loads(asked[0].content) == {"name": "The a/b"}
     assert asked[2].url.path == "/boats/v1/boats/Ada"
+
+
+async def test_a_repeat_waits_as_long_as_the_answer_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("deploy.local.journeys.walking.asyncio.sleep", sleep)
+    await walk(written(tmp_path), [(404, {}), (200, BOAT), (200, BOAT)], after=3, boat="a")
+    await walk(written(tmp_path), [(404, {}), (200, BOAT), (200, BOAT)], boat="a")
+    assert waited == [3.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from deploy.local.specs_command import app, check_findings
 from shared.serving.differences.changelog import read_changelog, written_changelog
 from shared.serving.differences.changes import Change, Weight
-from shared.serving.differences.releases import PublishingRefused, Shelf, next_number
+from shared.serving.differences.published import next_number
+from shared.serving.differences.releases import PublishingRefused, Shelf
 
 from .small_documents import ASYNCAPI, OPENAPI, Node, boat, edited
 
@@ -115,6 +116,27 @@ def test_a_breaking_change_is_published_as_a_version_of_its_own_beside_the_old_o
     assert shelf.findings() == []
     (shelf.folder / f"{NAME}.yaml").unlink()
     assert shelf.findings() == [f"{NAME}: was published, and there is no such document any more"]
+
+
+def with_life(**told: str) -> Node:
+    return edited(
+        OPENAPI, lambda one: one["info"].update({f"x-{name.replace('_', '-')}": v for name, v in told.items()})
+    )
+
+
+def test_a_version_is_retired_after_its_sunset_and_not_before(shelf: Shelf) -> None:
+    write(shelf.folder, with_life(lifecycle="deprecated", sunset_at="2027-11-30T00:00:00Z"), "1.1.0")
+    shelf.publish(SECOND)
+    write(shelf.folder, with_life(lifecycle="retired", sunset_at="2027-11-30T00:00:00Z"), "1.2.0")
+    early = f"{NAME}: is retired, and 1.1.0 promised that it answers until 2027-11-30T00:00:00Z"
+    assert Shelf(shelf.folder, date(2027, 11, 29)).findings() == [early]
+    assert Shelf(shelf.folder, date(2027, 11, 30)).findings() == [f"{NAME}: 1.2.0 is not published yet"]
+
+
+def test_a_version_that_was_never_deprecated_is_not_retired(shelf: Shelf) -> None:
+    write(shelf.folder, with_life(lifecycle="retired"), "1.1.0")
+    (line,) = shelf.findings()
+    assert "breaks callers of 1.0.0" in line
 
 
 def test_the_changelog_is_made_of_the_differences(shelf: Shelf) -> None:

@@ -40,7 +40,7 @@ def challenges(error: PlatformError, metadata: str, proof_algorithms: str) -> li
     return [_line(scheme, metadata, algs=algorithms, error="invalid_token", told=error.message)]
 
 
-def _line(  # noqa: PLR0913 - the parameters of a challenge
+def _line(
     scheme: str, metadata: str, *, error: str = "", told: str = "", scope: str = "", algs: str = ""
 ) -> tuple[bytes, bytes]:
     parts = [_REALM]

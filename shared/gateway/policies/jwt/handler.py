@@ -1,4 +1,4 @@
-"""Access tokens: whose they are, whether they count, who holds them; a verified token is looked up, not verified again."""
+"""Access tokens: whose they are, whether they count, who holds them; one verified before is only looked up."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from shared.identity.claims import read_claims
 from shared.identity.principal import Principal
 from shared.identity.revocations import TokenMarks
 from shared.identity.trust import TrustedIssuer
+
+_LONGEST_MEMORY = 300.0
+"""A token is verified again after so long: an issuer that withdrew its key without a word is believed by then."""
 
 
 class RevocationsStale(Misconfigured):
@@ -106,7 +109,7 @@ class JwtHandler:
         principal = claims.principal(raw.decode("ascii"))
         if key is not None:
             await self._proven(kit, key, principal.token)
-        self._remember(given, _Known(claims.exp, principal, marks, key))
+        self._remember(given, _Known(min(claims.exp, self._now() + _LONGEST_MEMORY), principal, marks, key))
         kit.principal = principal
 
     async def _proven(self, kit: Kit, key: str, token: str) -> None:
@@ -135,7 +138,7 @@ def _fits(scheme: bytes, key: str | None, *, takes_proofs: bool) -> None:
         raise refused("Access tokens bound to a key are not taken here.")
     if key is not None and scheme != b"dpop":
         error = refused("The access token is bound to a key; present it with the scheme DPoP and a proof.")
-        error.extra["token_type"] = "DPoP"
+        error.extra["token_type"] = "DPoP"  # noqa: S105 - the name of a scheme
         raise error
 
 

@@ -1,4 +1,4 @@
-"""Proofs of possession (RFC 9449): a signed note about this one request; keys and request facts enter, no token policy."""
+"""Proofs of possession (RFC 9449): a signed note about this one request; keys and request facts enter."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _header(proof: bytes) -> dict[str, Any]:
     if len(proof) > _LONGEST:
         raise _refused("The DPoP proof is too long.")
     try:
-        return cast("dict[str, Any]", extract_compact(proof).headers())
+        return extract_compact(proof).headers()
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise _refused("The DPoP proof cannot be read.") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -18,8 +19,8 @@ from psycopg import sql
 from experience_apis.app import create_app
 from experience_apis.settings import ExperienceSettings
 from shared.serving.app import TierApp
+from tests.unit.experience.tier import GATEWAY
 
-from ..tier import GATEWAY
 from .browser import DONE, ISSUER, Browser, Flow, password_of
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ PEOPLE: list[dict[str, Any]] = [
     {"name": "carl", "full_name": "Carl Kunde", "roles": ["customer"], "customers": ["cus_a", "cus_b"]},
     {"name": "nina", "full_name": "Nina Neu", "roles": ["pmo"], "must_change_password": True},
 ]
+ADDRESSES = (f"10.0.{number // 250}.{number % 250}" for number in count(1))
 
 
 @dataclass
@@ -84,9 +86,11 @@ class PortalHouse:
     url: str
     audit: list[dict[str, Any]]
 
-    def browser(self) -> Browser:
-        """A browser nobody has used yet."""
-        return Browser(httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=ISSUER))
+    def browser(self, address: str | None = None) -> Browser:
+        """A browser nobody has used yet, at an address of its own unless one is named."""
+        address = address or next(ADDRESSES)
+        transport = httpx.ASGITransport(self.app, client=(address, 40_000))
+        return Browser(httpx.AsyncClient(transport=transport, base_url=ISSUER))
 
     async def post(self, path: str, form: dict[str, str], auth: tuple[str, str] | None = PORTAL) -> httpx.Response:
         """A portal's own request."""

@@ -206,7 +206,9 @@ async def test_the_request_may_come_by_form_and_an_answer_to_consent_needs_the_s
     assert "See what is parked and why" in browser.text
     forged = await browser.sends_only(decision="allow", csrf="forged")
     assert forged.headers["location"].startswith("/oauth/authorize?"), "asked again, nothing given"
-    tampered = await browser.sends_only(decision="allow", request=Flow(extra={"redirect_uri": "https://e.example"}).address)
+    tampered = await browser.sends_only(
+        decision="allow", request=Flow(extra={"redirect_uri": "https://e.example"}).address
+    )
     assert tampered.status_code == 400
     headers = {"Sec-Fetch-Site": "cross-site"}
     crossed = await browser.http.post("/oauth/consent", data={"decision": "allow"}, headers=headers)
@@ -321,7 +323,9 @@ async def test_the_metadata_tell_all_of_this_alike_in_both_places(house: PortalH
     assert told["authorization_response_iss_parameter_supported"] is True
     assert {"authorization_code", "refresh_token"} <= set(told["grant_types_supported"])
     assert {"openid", "deals.read"} <= set(told["scopes_supported"])
-    machine = await house.post("/oauth/token", {"grant_type": "client_credentials"}, ("machine", "machine-secret-0123456789"))
+    machine = await house.post(
+        "/oauth/token", {"grant_type": "client_credentials"}, ("machine", "machine-secret-0123456789")
+    )
     token = machine.json()["access_token"]
     assert (await house.get("/oauth/userinfo", token)).status_code == 403
     assert (await house.get("/oauth/userinfo")).status_code == 401

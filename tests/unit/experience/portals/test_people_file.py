@@ -135,7 +135,7 @@ def test_a_client_that_keeps_no_secret_is_sent_codes_to_safe_addresses_only(
     if is_taken:
         assert ClientSeed.model_validate(seed).auth_method == "none"
     else:
-        with pytest.raises(ValueError, match="redirect_uris|secret"):
+        with pytest.raises(ValueError, match=r"redirect_uris|secret"):
             ClientSeed.model_validate(seed)
 
 
