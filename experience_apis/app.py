@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +25,7 @@ from experience_apis.identity.people.seeds import read_users_file
 from experience_apis.identity.people.sessions import SessionLimits
 from experience_apis.identity.providers import Providers, read_providers
 from experience_apis.identity.reception import Reception, ReceptionFacts
-from experience_apis.identity.revocations import Revocations
+from experience_apis.identity.revocation_store import Revocations
 from experience_apis.identity.roles import role_book
 from experience_apis.identity.routes import issuer_routes
 from experience_apis.identity.seeds import enrol, read_clients_file
@@ -36,11 +37,13 @@ from experience_apis.pmo import routes as pmo
 from experience_apis.processes.tier import ProcessTier
 from experience_apis.processes.wire import ProcessWire
 from experience_apis.settings import ExperienceSettings
+from experience_apis.webhooks import routes as webhooks
+from experience_apis.webhooks.room import WebhookRoom
 from shared.gateway.document import DocumentRefused, GatewayDocuments, load_documents
 from shared.gateway.policies.audit.trail import AuditTrail
 from shared.outbound import Outbound, RetryPolicy, TokenExchange
 from shared.outbound.guarded import AddressRules
-from shared.persistence import Database, upgrade
+from shared.persistence import Bus, Database, DeadLetters, upgrade
 from shared.persistence.idempotency_store import PostgresIdempotencyStore
 from shared.persistence.once import once
 from shared.persistence.usage_store import PostgresUsageStore
@@ -50,7 +53,15 @@ from shared.serving.health import Check
 from shared.serving.lines import LineLog
 from shared.serving.settings import stop
 
-AUDIENCES = (pmo.router, finance.router, accounts.router, customer.router, partner.router, partner_v1.router)
+AUDIENCES = (
+    pmo.router,
+    finance.router,
+    accounts.router,
+    customer.router,
+    partner.router,
+    partner_v1.router,
+    webhooks.router,
+)
 _PATIENCE_SECONDS = 20.0
 
 
@@ -77,6 +88,7 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         database=database,
         book=book,
         client=register.client,
+        keys=keys,
         withdrawals=revocations,
         audit=trail,
     )
@@ -95,6 +107,9 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     )
     clients = ClientRegister(database, revocations, keeper, book, plans=documents.plans, rules=rules)
     wire = ProcessWire(_connection(settings))
+    webhook_rules = replace(rules, seconds=settings.webhook_seconds)
+    room = WebhookRoom.over(database, sealing_secret=_sealing_secret(settings), rules=webhook_rules, audit=trail)
+    bus = Bus(dead_letters=DeadLetters(database))
     site = developer_site(settings.gateway_dir, settings.openapi_dir, address=settings.issuer_url.rstrip("/"))
 
     @asynccontextmanager
@@ -113,12 +128,19 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         app.state.login_desk = reception.desk.logins
         app.state.client_desk = clients
         app.state.usage = PostgresUsageStore(database)
-        reading = asyncio.create_task(asyncio.to_thread(site.library.shelf), name="developer shelf")
+        app.state.webhooks = room
+        if settings.nats_url is not None:
+            await bus.connect(settings.nats_url, name="throughline-experience")
+            await room.rounds.listen(bus)
+        room.rounds.start()
+        reading = asyncio.create_task(asyncio.to_thread(site.library.read_ahead), name="developer shelf")
         rotation = asyncio.create_task(rotating(keys, timedelta(days=settings.signing_key_days)))
         try:
             yield
         finally:
             rotation.cancel()
+            await bus.aclose()
+            await room.rounds.stop()
             await reading
             await used.aclose()
             await wire.aclose()
@@ -128,6 +150,10 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     async def database_answers() -> Check:
         await database.ping()
         return Check("database", ok=True)
+
+    async def bus_answers() -> Check:
+        is_there = settings.nats_url is None or bus.is_connected
+        return Check("bus", ok=is_there, reason="" if is_there else "The event bus is unavailable.")
 
     return build_app(
         tier="experience",
@@ -144,7 +170,7 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         settings=settings,
         gateway=documents,
         lifespan=lifespan,
-        readiness=[database_answers],
+        readiness=[database_answers, bus_answers],
         idempotency=PostgresIdempotencyStore(database),
         usage=PostgresUsageStore(database),
         keys=issuer.jwks,

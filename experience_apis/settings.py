@@ -43,8 +43,10 @@ class ExperienceSettings(TierSettings):
         default=None, description="YAML file with other OpenID providers; see experience_apis/identity/providers.py."
     )
     allow_loopback_addresses: bool = Field(
-        default=False, description="Whether addresses that clients name (jwks_uri) may be on this machine, without TLS."
+        default=False,
+        description="Whether addresses that clients name (jwks_uri, webhooks) may be on this machine, without TLS.",
     )
+    webhook_seconds: float = Field(default=15.0, ge=0.1, le=60.0, description="How long a webhook's receiver may take.")
     signing_key_days: int = Field(
         default=30, ge=0, le=365, description="A new signing key is announced after so many days; 0: only by hand."
     )

@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         "firm": None,
     }
     try:
-        extent = Extent(rounds=asked.rounds, seconds=asked.seconds)
+        extent = Extent(rounds=asked.rounds, seconds=asked.seconds, is_brief=asked.brief)
         document["gateway"] = asyncio.run(bench_gateway.run(extent, _tell))
         if not asked.gateway_only:
             remaining = asked.at_most - (time.monotonic() - began) - _STOPPING_SECONDS
@@ -69,6 +69,7 @@ def run(arguments: Sequence[str]) -> int:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.bench", description=__doc__)
     parser.add_argument("--gateway-only", action="store_true", help="leave the main job out")
+    parser.add_argument("--brief", action="store_true", help="leave the counters on Redis out")
     parser.add_argument("--firm", type=Path, default=SAMPLE_FIRM, help="a folder in the sample firm's format")
     parser.add_argument("--rounds", type=int, default=Extent().rounds, help="rounds of the gate's comparison")
     parser.add_argument("--seconds", type=float, default=Extent().seconds, help="seconds per server and round")

@@ -157,9 +157,7 @@ def offered(port: int, path: str, tokens: Sequence[str], *, connections: int, ra
         return runner.run(_offered(port, path, tokens, connections, rate, seconds))
 
 
-async def _offered(
-    port: int, path: str, tokens: Sequence[str], connections: int, rate: float, seconds: float
-) -> Load:
+async def _offered(port: int, path: str, tokens: Sequence[str], connections: int, rate: float, seconds: float) -> Load:
     loop = asyncio.get_running_loop()
     load = Load(seconds)
     began = perf_counter() + 0.05

@@ -18,7 +18,7 @@ from joserfc.jwk import ECKey
 
 from deploy.local.bench_servers import REDIS_VARIABLE
 
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -98,6 +98,10 @@ def free_port() -> int:
 
 
 async def until_listening(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
+    """Wait until the process answers on its port.
+
+    Raises: BenchFailed.
+    """
     deadline = perf_counter() + _START_SECONDS
     while perf_counter() < deadline:
         if process.returncode is not None:

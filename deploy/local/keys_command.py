@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from deploy.local.failures import JobFailed
 from deploy.local.places import Places
@@ -23,7 +21,7 @@ from shared.identity.revocations import Withdrawn
 
 if TYPE_CHECKING:
     from experience_apis.identity.keys import KeyFacts, KeyRing
-    from experience_apis.identity.revocations import Revocations
+    from experience_apis.identity.revocation_store import Revocations
 
 _PREFIX = "THROUGHLINE_EXPERIENCE_"
 _EFFECTIVE = "within ten seconds in every tier"
@@ -32,7 +30,6 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document 
 T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
-out = Console(soft_wrap=True)
 
 
 @app.command("list")
@@ -73,15 +70,17 @@ def revoke(
 
     _show(asyncio.run(_with_ring(state, revoked)), as_json=as_json)
     if not as_json:
-        out.print(f"Tokens signed by {kid} are refused {_EFFECTIVE}.", highlight=False)
+        typer.echo(f"Tokens signed by {kid} are refused {_EFFECTIVE}.")
 
 
 async def _with_ring(state: Path | None, work: Callable[[KeyRing, Revocations], Awaitable[T]]) -> T:
     from experience_apis.identity.keys import KeyRing, Seal  # noqa: PLC0415 - other commands need not wait for the tier
-    from experience_apis.identity.revocations import Revocations  # noqa: PLC0415 - likewise
+    from experience_apis.identity.revocation_store import Revocations  # noqa: PLC0415 - likewise
     from experience_apis.identity.store import IdentityStore  # noqa: PLC0415 - likewise
     from shared.persistence import Database  # noqa: PLC0415 - likewise
+    from shared.telemetry import configure_logging  # noqa: PLC0415 - likewise
 
+    configure_logging("keys", "ERROR")
     url, sealing = _whereabouts(state)
     database = Database(url, pool=2, application="throughline-keys")
     try:
@@ -117,10 +116,9 @@ def _show(keys: list[KeyFacts], *, as_json: bool) -> None:
         ]
         typer.echo(json.dumps({"keys": rows}, indent=2))
         return
-    table = Table("key", "state", "signs from", "retires", box=None)
     for key in keys:
-        table.add_row(key.kid, key.state, _at(key.signs_from), _at(key.retires_at) or "")
-    out.print(table)
+        end = f", retires {_at(key.retires_at)}" if key.retires_at else ""
+        typer.echo(f"{key.kid}  {key.state:<9}  signs from {_at(key.signs_from)}{end}")
 
 
 def _at(instant: datetime | None) -> str | None:

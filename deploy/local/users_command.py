@@ -195,7 +195,7 @@ async def _in_office(url: str, work: Callable[[_Office], Awaitable[Any]]) -> Any
     from experience_apis.identity.people.session_store import SessionStore  # noqa: PLC0415
     from experience_apis.identity.people.sessions import SessionLimits, Sessions  # noqa: PLC0415
     from experience_apis.identity.people.store import FailureStore, PeopleStore  # noqa: PLC0415
-    from experience_apis.identity.revocations import Revocations  # noqa: PLC0415
+    from experience_apis.identity.revocation_store import Revocations  # noqa: PLC0415
     from experience_apis.identity.roles import role_book  # noqa: PLC0415
     from shared.errors.taxonomy import PlatformError  # noqa: PLC0415
     from shared.gateway.policies.audit.trail import AuditTrail  # noqa: PLC0415

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -14,10 +15,12 @@ from yaml import YAMLError
 
 from experience_apis.developer.specs import Operation, Spec, read_spec
 from shared.errors.taxonomy import NotFound
-from shared.gateway.document import DocumentRefused, PlanBook, read_facts
+from shared.gateway.document import DocumentRefused, PlanBook, load_documents, read_facts
+from shared.gateway.document import Operation as Declared
 from shared.gateway.plans import Plan
-from shared.gateway.policies.lifecycle.config import LifecycleState
+from shared.gateway.policies.lifecycle.handler import state_at
 from shared.gateway.registry import ApiEntry, VersionEntry, load_registry
+from shared.gateway.switchboard import path_shape
 from shared.serving.differences.changelog import ApiChangelog, read_changelog
 from shared.telemetry import get_logger
 
@@ -54,9 +57,7 @@ class Edition:
     @property
     def state(self) -> str:
         """How far it is today: a deprecated version whose sunset has passed is retired."""
-        until = self.entry.sunset_at
-        is_over = until is not None and until <= datetime.now(UTC)
-        return LifecycleState.RETIRED.value if is_over else self.entry.state.value
+        return state_at(self.entry, datetime.now(UTC)).value
 
     @property
     def operations(self) -> Sequence[Operation]:
@@ -87,7 +88,7 @@ class Shelf:
     plans: Mapping[str, Plan]
     events: Spec
     event_changes: ApiChangelog | None
-    changelog: Sequence[ApiChangelog] = field(default=())
+    declared: Mapping[tuple[str, str, str], Declared] = field(repr=False)
 
     def edition(self, tier: str, api: str, version: str) -> Edition:
         """One version of an API.
@@ -187,6 +188,11 @@ class Library:
         assert self._shelf is not None  # noqa: S101 - read above, or the reading has raised
         return self._shelf
 
+    def read_ahead(self) -> None:
+        """Read before somebody asks; what cannot be read is told to whoever asks."""
+        with suppress(DocumentRefused, OSError, YAMLError, LookupError):
+            self.look()
+
     def look(self) -> None:
         """Read what has changed. A change that cannot be read is logged, and what stood before goes on standing.
 
@@ -204,7 +210,7 @@ class Library:
         self._stamp = stamp
 
     def _files(self) -> Stamp:
-        facts = (self._gateway / "registry.yaml", self._gateway / "plans.yaml")
+        facts = (*sorted(self._gateway.glob("*.yaml")), *sorted(self._gateway.glob("*/*.yaml")))
         documents = (*self._openapi.glob("*.yaml"), *self._openapi.glob("releases/releases.yaml"))
         return tuple((path.name, path.stat().st_mtime_ns) for path in (*facts, *sorted(documents)) if path.exists())
 
@@ -213,7 +219,10 @@ class Library:
 def read_shelf(gateway_dir: Path, openapi_dir: Path, stamp: Stamp) -> Shelf:
     """Registry, plans and documents from their files; read once per process while `stamp` stays the same."""
     del stamp
-    changelogs = {(one.name, one.version): one for one in read_changelog(openapi_dir)}
+    released = openapi_dir / "releases" / "releases.yaml"
+    stamped = released.stat().st_mtime_ns if released.exists() else 0
+    changelogs = {(one.name, one.version): one for one in _changelog(openapi_dir, stamped)}
+    events = openapi_dir / f"{_EVENTS}.v1.yaml"
     editions: dict[tuple[str, str, str], Edition] = {}
     for api in load_registry(gateway_dir).apis:
         if not api.published:
@@ -224,13 +233,27 @@ def read_shelf(gateway_dir: Path, openapi_dir: Path, stamp: Stamp) -> Shelf:
                 api=api,
                 version=version,
                 entry=entry,
-                spec=read_spec(path) if path.exists() else None,
+                spec=_spec(path, path.stat().st_mtime_ns) if path.exists() else None,
                 changes=changelogs.get((f"{api.tier}-{api.name}", version)),
             )
     return Shelf(
         editions=editions,
         plans=read_facts(gateway_dir / "plans.yaml", PlanBook).plans,
-        events=read_spec(openapi_dir / f"{_EVENTS}.v1.yaml"),
+        events=_spec(events, events.stat().st_mtime_ns),
         event_changes=changelogs.get((_EVENTS, "v1")),
-        changelog=tuple(changelogs.values()),
+        declared={
+            (tier, one.method, path_shape(one.path)): one
+            for tier in _TIERS
+            for one in load_documents(gateway_dir, tier).operations()
+        },
     )
+
+
+@lru_cache(maxsize=128)
+def _spec(path: Path, _changed_at: int) -> Spec:
+    return read_spec(path)
+
+
+@lru_cache(maxsize=4)
+def _changelog(openapi_dir: Path, _changed_at: int) -> tuple[ApiChangelog, ...]:
+    return read_changelog(openapi_dir)

@@ -12,12 +12,24 @@ from experience_apis.developer.examples import example_of
 from experience_apis.developer.samples import LANGUAGES, Call, placed, sample
 from experience_apis.developer.schemas import Node, tree
 from experience_apis.developer.specs import Json, Operation, resolved
+from shared.gateway.plans import Plan
+from shared.gateway.switchboard import path_shape
 
 _PLACES = ("path", "query", "header")
 _FORM = "application/x-www-form-urlencoded"
 _KEY = "idempotency-key"
 _LEAST_REFUSAL = 400
 _LONGEST_EXAMPLE = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much and how long an operation lets callers ask."""
+
+    plans: Mapping[str, Plan]
+    counted: str
+    max_bytes: int | None
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +91,29 @@ def operation_facts(edition: Edition, operation: Operation, shelf: Shelf, addres
         "problems": [one for one in answers if _is_problem(one)],
         "inputs": [_input(one, document) for one in parameters],
         "samples": _samples(edition, operation, parameters, body, address),
-        "plans": shelf.asked_plans,
+        "limits": limits_of(shelf, edition.api.tier, operation),
     }
+
+
+def limits_of(shelf: Shelf, tier: str, operation: Operation) -> Limits:
+    """The limits of an operation: its own where its document sets any, else those of its version and tier."""
+    declared = shelf.declared.get((tier, operation.method, path_shape(operation.path)))
+    if declared is None:
+        return Limits(shelf.asked_plans, "client", None, None)
+    rate, size, deadline = declared.policies.rate_limit, declared.policies.size_limit, declared.policies.deadline
+    plans = shelf.asked_plans
+    if rate is not None and rate.plan is not None:
+        plans = {rate.plan: shelf.plans[rate.plan]}
+    own = {name: windows for name, one in declared.plans.items() if (windows := one.rate_limit) is not None}
+    return Limits(
+        plans={
+            name: plan.model_copy(update={"windows": own[name].windows if name in own else plan.windows})
+            for name, plan in plans.items()
+        },
+        counted=rate.count_per if rate is not None else "nobody",
+        max_bytes=size.max_bytes if size is not None else None,
+        seconds=deadline.seconds if deadline is not None else None,
+    )
 
 
 def groups(operations: Sequence[Operation]) -> list[tuple[str, list[Operation]]]:

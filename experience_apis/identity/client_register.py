@@ -24,7 +24,7 @@ from experience_apis.desk.clients import (
 from experience_apis.identity import client_store as store
 from experience_apis.identity.assertions import client_keys
 from experience_apis.identity.credentials import SecretKeeper
-from experience_apis.identity.revocations import Revocations
+from experience_apis.identity.revocation_store import Revocations
 from experience_apis.identity.roles import RoleBook
 from experience_apis.identity.seeds import EXPERIENCE_AUDIENCE
 from shared.errors.taxonomy import (

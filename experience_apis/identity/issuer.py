@@ -30,7 +30,7 @@ from experience_apis.identity.metadata import server_metadata
 from experience_apis.identity.portal_grants import PORTAL_GRANTS
 from experience_apis.identity.providers import Providers
 from experience_apis.identity.records import GrantType, OAuthClient, Register
-from experience_apis.identity.revocations import Revocations
+from experience_apis.identity.revocation_store import Revocations
 from experience_apis.identity.roles import RoleBook
 from experience_apis.identity.tokens import Claims, TokenPress
 from shared.gateway.policies.jwt.proofs import InvalidProof, Proofs

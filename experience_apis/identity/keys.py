@@ -26,7 +26,7 @@ ALGORITHM = "ES256"
 ANNOUNCED_BEFORE = timedelta(minutes=15)
 KEPT_AFTER = timedelta(hours=2)
 LOOKED_AT_EVERY = timedelta(hours=1)
-REREAD_AFTER = timedelta(seconds=5)
+REREAD_AFTER = timedelta(seconds=1)
 
 
 def sealing_secret(configured: str | None, file: Path) -> str:

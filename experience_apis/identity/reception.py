@@ -9,8 +9,10 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from experience_apis.identity.codes.authorization import AuthorizationDesk
+from experience_apis.identity.codes.id_tokens import client_of_hint
 from experience_apis.identity.codes.redemption import GrantDesk
 from experience_apis.identity.codes.store import GrantStore
+from experience_apis.identity.keys import KeyRing
 from experience_apis.identity.pages.authorize import authorization_pages
 from experience_apis.identity.pages.desk import AccountDesk
 from experience_apis.identity.pages.login import login_pages
@@ -51,12 +53,14 @@ class Reception:
         database: Database,
         book: RoleBook,
         client: Callable[[str], Awaitable[OAuthClient | None]],
+        keys: KeyRing,
         withdrawals: Withdrawals,
         audit: AuditLine,
     ) -> None:
         self._facts = facts
         self._book = book
         self._client = client
+        self._keys = keys
         self.people = PeopleStore(database)
         self.keeper = PasswordKeeper()
         self.sessions = Sessions(SessionStore(database), withdrawals, audit, limits=facts.limits)
@@ -92,6 +96,10 @@ class Reception:
 
     async def _return_address(self, wish: Mapping[str, str]) -> str | None:
         address, client_id = wish.get("post_logout_redirect_uri"), wish.get("client_id")
+        hint = wish.get("id_token_hint")
+        if hint and address:
+            named = client_of_hint(hint, await self._keys.verifying(), issuer=self._facts.issuer)
+            client_id = named if client_id in {None, "", named} else None
         client = await self._client(client_id) if client_id and address else None
         if client is None or address is None or address not in client.logout_uris:
             return None

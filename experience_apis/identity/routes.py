@@ -18,7 +18,7 @@ Word = Annotated[str, Field(max_length=200)]
 
 
 class TokenAnswer(BaseModel):
-    """RFC 6749 §5.1 and RFC 8693 §2.2."""
+    """RFC 6749 §5.1, RFC 8693 §2.2 and OpenID Connect Core §3.1.3.3."""
 
     access_token: Annotated[
         str,
@@ -41,6 +41,22 @@ class TokenAnswer(BaseModel):
         str,
         Field(max_length=4000, description="What was granted, space-separated.", examples=["billing.read deals.read"]),
     ]
+    refresh_token: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description="Of portals only: used once, for the next access token and refresh token.",
+            examples=["tr_S2V0dGxlIG9uIGEgdHVlc2RheQ"],
+        ),
+    ] = None
+    id_token: Annotated[
+        str | None,
+        Field(
+            max_length=8192,
+            description="With scope `openid`: who logged in, when, and for which client (a JWT).",
+            examples=["eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJwbW8tcGF1bCJ9.c2lnbmF0dXJl"],
+        ),
+    ] = None
     issued_token_type: Annotated[
         Word | None,
         Field(description="Of an exchanged token only.", examples=["urn:ietf:params:oauth:token-type:access_token"]),
@@ -172,9 +188,14 @@ _TOKEN_FORM = _form_body(
     "Grant and client authentication.",
     ["grant_type"],
     {
-        "grant_type": "client_credentials, or urn:ietf:params:oauth:grant-type:token-exchange for tiers.",
+        "grant_type": "client_credentials; authorization_code or refresh_token for portals; "
+        "urn:ietf:params:oauth:grant-type:token-exchange for tiers.",
         "scope": "Space-separated scopes; all that the client holds if left out.",
         "audience": "Tier the token is for; the client's first if left out.",
+        "code": "Authorization code: as it came with the browser; counts once, for a minute.",
+        "redirect_uri": "Authorization code: the address it was sent to.",
+        "code_verifier": "Authorization code: the secret behind the code_challenge (PKCE, S256).",
+        "refresh_token": "Refresh: the latest one; it is replaced, and an older one ends the whole grant.",
         "subject_token": "Token exchange: the caller's access token.",
         "subject_token_type": "Token exchange: urn:ietf:params:oauth:token-type:access_token.",
         "requested_token_type": "Token exchange: urn:ietf:params:oauth:token-type:access_token.",
@@ -184,7 +205,11 @@ _TOKEN_FORM = _form_body(
 _ONE_TOKEN_FORM = _form_body(
     "The token and client authentication.",
     ["token"],
-    {"token": "The access token.", "token_type_hint": "access_token; ignored.", **_CREDENTIALS},
+    {
+        "token": "The access or refresh token; with a refresh token its whole grant is meant.",
+        "token_type_hint": "access_token or refresh_token; ignored.",
+        **_CREDENTIALS,
+    },
 )
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": OAuthRefusal, "description": text}
@@ -209,7 +234,7 @@ def issuer_routes(issuer: Issuer) -> APIRouter:
         openapi_extra=_TOKEN_FORM,
     )
     async def issue_token(request: Request) -> Response:
-        """Client credentials for API clients; token exchange for tiers that act on behalf of their caller."""
+        """Client credentials for API clients, codes and refresh tokens for portals, token exchange for tiers."""
         return _answer(await issuer.token(await _call(request)))
 
     @router.post(

@@ -29,7 +29,9 @@ async def settle_invoices(request: ApplyPayment) -> Settled:
     async with house.database.transaction() as connection:
         touched = await store.settle(connection, request.tenant, payment)
         for owed in await store.owed(connection, request.tenant, touched):
-            body = InvoicePaid(invoice_id=owed.invoice_id, paid=owed.paid, gross=owed.gross)
+            body = InvoicePaid(
+                invoice_id=owed.invoice_id, paid=owed.paid, gross=owed.gross, customer_id=owed.customer_id
+            )
             key = f"{owed.invoice_id}:{payment.id}:{payment.source.version}"
             await house.events.append(connection, [_event(request.tenant, body, owed.invoice_id, key)])
             await house.journal.write(connection, _entry(request.tenant, payment, owed))

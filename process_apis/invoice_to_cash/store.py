@@ -18,7 +18,7 @@ from shared.canonical.references import Page
 from shared.persistence.database import Database
 
 _RECEIVABLES = """
-SELECT i.invoice_id, c.contract_reference, c.opportunity_reference, c.opportunity_id, c.customer_name, i.period,
+SELECT i.invoice_id, c.contract_reference, c.opportunity_reference, c.opportunity_id, c.customer_id, c.customer_name, i.period,
        i.currency, i.gross, i.paid, i.erp_ref, i.invoice_on, c.payment_terms_days
 FROM invoices i JOIN billing_contracts c ON c.tenant = i.tenant AND c.contract_id = i.contract_id
 WHERE i.tenant = :tenant AND i.state = 'posted'
@@ -31,6 +31,7 @@ class Owed:
 
     invoice_id: str
     opportunity_id: str
+    customer_id: str
     erp_ref: str
     period: str
     gross: Money
@@ -133,6 +134,7 @@ class PaymentStore:
             Owed(
                 row["invoice_id"],
                 row["opportunity_id"],
+                row["customer_id"],
                 row["erp_ref"],
                 row["period"],
                 Money.of(row["gross"], row["currency"]),

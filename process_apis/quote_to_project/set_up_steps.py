@@ -124,7 +124,10 @@ async def activate_deal(request: DealRequest, plan: DealPlan) -> DealOutcome:
     """The deal is active: its row and the event stand or fall together."""
     house = rooms()
     body = ProjectActivated(
-        opportunity_id=request.opportunity_id, project_id=plan.project.id, contract_id=plan.contract.id
+        opportunity_id=request.opportunity_id,
+        project_id=plan.project.id,
+        contract_id=plan.contract.id,
+        customer_id=plan.customer.id,
     )
     event = Event(
         id=f"activated-{plan.project.id}-{request.revision}",

@@ -251,7 +251,11 @@ async def resolve_invoice(request: IssueInvoice) -> None:
 
 def _posted(tenant: str, invoice: BilledInvoice) -> Event:
     body = InvoicePosted(
-        invoice_id=invoice.id, contract_id=invoice.contract_id, period=invoice.period, gross=invoice.gross
+        invoice_id=invoice.id,
+        contract_id=invoice.contract_id,
+        period=invoice.period,
+        gross=invoice.gross,
+        customer_id=invoice.customer_id,
     )
     kind = event_type(body)
     return Event(

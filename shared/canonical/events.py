@@ -79,6 +79,7 @@ class ProjectActivated(CanonicalModel):
     opportunity_id: OpportunityId
     project_id: ProjectId
     contract_id: ContractId
+    customer_id: CustomerId | None = None
 
 
 class InvoicePosted(CanonicalModel):
@@ -88,6 +89,7 @@ class InvoicePosted(CanonicalModel):
     contract_id: ContractId
     period: Period
     gross: Gross
+    customer_id: CustomerId | None = None
 
 
 class InvoicePaid(CanonicalModel):
@@ -96,6 +98,7 @@ class InvoicePaid(CanonicalModel):
     invoice_id: InvoiceId
     paid: Paid
     gross: Gross
+    customer_id: CustomerId | None = None
 
 
 EVENT_TYPES: dict[str, type[CanonicalModel]] = {

@@ -14,7 +14,7 @@ from shared.gateway.facts import Facts, PolicyFacts
 from shared.gateway.handlers import Handlers
 from shared.gateway.kit import App, Headers, Kit
 from shared.gateway.order import EVERYWHERE, ORDER, Phase
-from shared.gateway.plans import OwnWindows
+from shared.gateway.overrides import OwnWindows
 from shared.gateway.policies.access_log.handler import AccessLogHandler
 from shared.gateway.policies.audit.handler import AuditHandler
 from shared.gateway.policies.cors.handler import CorsHandler

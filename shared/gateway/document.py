@@ -10,7 +10,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from shared.gateway.facts import Facts
-from shared.gateway.plans import Plan, PlanPolicies
+from shared.gateway.overrides import DeclaredPlan, PlanPolicies
+from shared.gateway.plans import Plan
 from shared.gateway.policies.access_log.config import AccessLog
 from shared.gateway.policies.audit.config import Audit
 from shared.gateway.policies.concurrency.config import Concurrency
@@ -140,7 +141,7 @@ class TierFacts(Facts):
 class PlanBook(Facts):
     """All client plans by name."""
 
-    plans: dict[str, Plan]
+    plans: dict[str, DeclaredPlan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,8 @@ class GatewayDocuments:
         for level, said in levels:
             effective = effective.under(said.policies)
             origins |= dict.fromkeys(said.policies.model_fields_set, level)
-        plans = {plan: book.policies for plan, book in self.plans.items() if book.policies.set_here()}
+        declared = {plan: book.policies for plan, book in self.plans.items() if isinstance(book, DeclaredPlan)}
+        plans = {plan: said for plan, said in declared.items() if said.set_here()}
         origins |= {f"{plan}:{one}": f"plan {plan}" for plan, said in plans.items() for one in said.set_here()}
         for level, said in levels:
             for plan, lower in said.plans.items():
@@ -239,7 +241,7 @@ def load_documents(folder: Path, tier: str) -> GatewayDocuments:
     if lines:
         raise DocumentRefused(lines)
     registry = next(facts for facts in found.values() if isinstance(facts, Registry))
-    plans = next(facts.plans for facts in found.values() if isinstance(facts, PlanBook))
+    plans: dict[str, Plan] = dict(next(facts.plans for facts in found.values() if isinstance(facts, PlanBook)))
     policies = next(facts.policies for facts in found.values() if isinstance(facts, TierFacts))
     documents = {path: facts for path, facts in found.items() if isinstance(facts, ApiDocument)}
     apis = _joined(documents, registry.of_tier(tier), folder / REGISTRY_FILE, tier)

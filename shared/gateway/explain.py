@@ -123,7 +123,10 @@ def _explained(
         note = f"otherwise for plan {', '.join(sorted(by_plan))}"
     if (idle := _idle(policy, own)) is not None:
         return Explained(phase, policy, None, origin, note=idle)
-    settings, declared = _settings(met), met.model_fields_set | {"needed", "one_of", "windows", "at_once", "plan"}
+    settings, declared = (
+        _settings(met),
+        met.model_fields_set | {"needed", "one_of", "windows", "at_once", "plan", "bound_callers"},
+    )
     if policy == "scopes":
         needed = {"needed": list(operation.scopes), "one_of": list(operation.one_of)}
         settings = {name: value for name, value in needed.items() if value} | settings

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from shared.gateway.document import GatewayDocuments, Operation
-from shared.gateway.plans import OwnWindows
+from shared.gateway.overrides import OwnWindows
 from shared.gateway.policies.concurrency.handler import ConcurrencyHandler
 from shared.gateway.policies.content.handler import ContentHandler
 from shared.gateway.policies.correlation.handler import CorrelationHandler

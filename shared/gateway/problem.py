@@ -15,14 +15,18 @@ from shared.errors.taxonomy import (
     Misconfigured,
     NotAuthenticated,
     NotFound,
+    Overloaded,
     PlatformError,
+    TooManyAtOnce,
 )
 
 Headers = list[tuple[bytes, bytes]]
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:throughline:problem:"
 _FINDINGS_IN_DETAIL = 3
-QUOTA_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+_REGISTERED = "https://iana.org/assignments/http-problem-types#"
+QUOTA_TYPE = f"{_REGISTERED}quota-exceeded"
+CAPACITY_TYPE = f"{_REGISTERED}temporary-reduced-capacity"
 
 
 class UnknownVersion(NotFound):
@@ -41,7 +45,9 @@ class CountersDown(Misconfigured):
 
 def problem_type(kind: type[PlatformError]) -> str:
     """The stable `type` of an error: the registered one where there is one, else ours."""
-    return QUOTA_TYPE if issubclass(kind, LimitExceeded) else TYPE_PREFIX + kind.code
+    if issubclass(kind, LimitExceeded | TooManyAtOnce):
+        return QUOTA_TYPE
+    return CAPACITY_TYPE if issubclass(kind, Overloaded) else TYPE_PREFIX + kind.code
 
 
 def problem_document(error: PlatformError, *, instance: str, correlation_id: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from shared.gateway.places import Places
 from shared.gateway.plans import Plan
-from shared.gateway.policies.usage.recorder import UsageRecorder
 from shared.identity.revocations import RevocationList
 from shared.identity.trust import KeySource, TrustedIssuer
 from shared.persistence.kept_answers import Claim, KeptAnswer, RequestKey
@@ -44,6 +43,18 @@ class IdempotencyStore(Protocol):
         ...
 
 
+class UsageTallies(Protocol):
+    """Where usage is counted in memory; the policy `usage` knows what a tally is."""
+
+    def tallies(self, api: str, version: str, operation: str) -> dict[tuple[str, str, int], Any]:
+        """The tallies of an operation by tenant, client and hour; the same object each time."""
+        ...
+
+    def has_room(self) -> bool:
+        """Whether one more client may have a tally of its own."""
+        ...
+
+
 def drop_line(_line: Mapping[str, Any]) -> None:
     """A log that forgets."""
 
@@ -68,7 +79,7 @@ class Supplies:
     revocations: RevocationList = field(default_factory=RevocationList)
     used: Once = field(default_factory=OnceHere)
     places: Places = field(default_factory=Places)
-    usage: UsageRecorder | None = None
+    usage: UsageTallies | None = None
     access_line: Line = drop_line
     audit_line: Line = drop_line
     warn_line: Line = drop_line

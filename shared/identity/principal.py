@@ -10,8 +10,8 @@ class Principal:
     """Subject (a person or a machine), the OAuth client it came through, its tenant and its scopes.
 
     `actor` is set when a tier acts on behalf of the subject (RFC 8693 `act`). `customers` is set for those who may see
-    some customers' records only (a customer's own people, a delivery partner): whatever belongs to another customer does
-    not exist for them; None: the whole tenant. `session` names the portal session the token was issued in.
+    some customers' records only (a customer's own people, a delivery partner): whatever belongs to another customer
+    does not exist for them; None: the whole tenant. `session` names the portal session the token was issued in.
     """
 
     subject: str

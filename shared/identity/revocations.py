@@ -78,6 +78,7 @@ class RevocationList:
 
     def __init__(self) -> None:
         self.generation = 0
+        self.keys_withdrawn = 0
         self.confirmed_at = inf
         self._entries: dict[tuple[str, str, str], Revocation] = {}
 
@@ -97,6 +98,7 @@ class RevocationList:
                 until = max(entry.until, known.until if known else 0.0)
                 self._entries[entry.key] = Revocation(entry.kind, entry.value, entry.before, until, entry.tenant)
                 added = True
+                self.keys_withdrawn += entry.kind is Withdrawn.KEY
         if added:
             self.generation += 1
         self.confirmed_at = now

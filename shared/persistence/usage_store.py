@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -30,6 +30,8 @@ _OF_API: Final = text(
     "GROUP BY tenant, client_id ORDER BY sum(calls) DESC, tenant, client_id"
 )
 _FORGET: Final = text("DELETE FROM api_usage WHERE hour < :moment")
+_KEPT: Final = timedelta(days=400)  # a year can be compared with the one before, month by month
+_FORGET_EVERY: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,11 @@ class Consumer:
 
 
 class PostgresUsageStore:
-    """The table of one tier's database; it comes with the shared migrations."""
+    """The table of one tier's database; it comes with the shared migrations. Hours are kept for 400 days."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._added = 0
 
     async def add(self, rows: Sequence[UsageOfHour]) -> None:
         """Add these counts to those kept, all or none. Repeat: adds them again."""
@@ -85,6 +88,9 @@ class PostgresUsageStore:
         ordered = sorted(rows, key=lambda row: astuple(row.key))  # replicas never wait for each other in a circle
         async with self._database.transaction() as connection:
             await connection.execute(_ADD, [{**asdict(row.key), **asdict(row.counts)} for row in ordered])
+        self._added += 1
+        if self._added % _FORGET_EVERY == 0:
+            await self.forget_before(datetime.now(UTC) - _KEPT)
 
     async def of_client(self, tenant: str, client_id: str, since: datetime) -> list[UsageOfHour]:
         """What one client did from the hour of `since` on, oldest first."""

@@ -163,7 +163,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "errors": {
             "type": "array",
             "maxItems": 10_000,
-            "description": "Each thing that is wrong with a field (the first hundred); empty where no field is to blame.",
+            "description": "What is wrong with which field (the first hundred); empty where none is to blame.",
             "items": {
                 "type": "object",
                 "required": ["field", "reason"],

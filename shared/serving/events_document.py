@@ -32,6 +32,7 @@ LISTENERS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "process-time-to-bill": ("project.activated.v1",),
     "process-invoice-to-cash": ("payment.received.v1",),
+    "experience-webhooks": ("invoice.paid.v1", "invoice.posted.v1", "project.activated.v1"),
 }
 """Durable consumer on the bus → what it hears; a test holds it against what the tiers subscribe to."""
 

@@ -32,7 +32,7 @@ class TierSettings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
-        description="Where callers reach this tier (proofs of possession and metadata name it); by default host and port.",
+        description="Where callers reach this tier (proofs of possession and metadata name it); else host and port.",
     )
     audience: str = Field(min_length=1)
     client_id: str = Field(default="", description="Of this tier at the issuer, for calls to the tier below.")

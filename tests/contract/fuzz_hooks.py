@@ -1,4 +1,4 @@
-"""Hooks for schemathesis: what a valid request needs besides its schema - own keys, real ids, cursors that were given."""
+"""Hooks for schemathesis: what a valid request needs besides its schema: own keys, real ids, given cursors."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _use_a_known_id(path: str, parameters: Any) -> None:
 
 def _place(path: str, name: str) -> str:
     """Ids called `id` are told apart by the list they stand below."""
-    return f"{path.split('/{')[0]}#{name}"
+    return f"{path.partition('/{')[0]}#{name}"
 
 
 @schemathesis.hook

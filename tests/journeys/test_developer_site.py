@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -11,7 +12,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 from psycopg import sql
 
 from shared.gateway.policies.usage.recorder import UsageRecorder
@@ -28,12 +29,13 @@ PAGES = (
     "/developer/apis",
     PARTNER,
     TRY,
-    "/developer/apis/experience/finance/v1/schemas/InvoiceView",
+    f"{PARTNER}/schemas/ProjectStatus",
     "/developer/events/InvoicePosted",
     "/developer/changelog",
-    "/developer/guides/errors",
+    "/developer/guides/idempotency",
     "/developer/status",
 )
+DARK_PAGES = (TRY, "/developer/apis", "/developer/events/InvoicePosted", "/developer/guides/versioning")
 ACCOUNT_PAGES = ("/developer/clients", "/developer/clients/new", "/developer/requests", "/developer/consumers")
 
 
@@ -46,9 +48,13 @@ class Watched:
     strangers: list[str] = field(default_factory=list)
 
     def watch(self, context: BrowserContext) -> None:
-        context.on("console", lambda told: self.said.append(f"{told.type}: {told.text}"))
+        context.on("console", self._listen_to)
         context.on("weberror", lambda told: self.said.append(str(told.error)))
         context.on("request", self._look_at)
+
+    def _listen_to(self, told: ConsoleMessage) -> None:
+        if told.type in {"error", "warning"}:
+            self.said.append(told.text)
 
     def _look_at(self, asked: Request) -> None:
         if not asked.url.startswith(self.origin):
@@ -73,6 +79,9 @@ def house(postgres_server: object, tmp_path_factory: pytest.TempPathFactory) -> 
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+expect.set_options(timeout=15_000)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as play:
@@ -91,7 +100,7 @@ def watched(house: House) -> Iterator[Watched]:
 
 def opened(browser: Browser, house: House, watched: Watched, **options: object) -> Page:
     context = browser.new_context(base_url=house.address, locale="en-GB", **options)  # pyright: ignore[reportArgumentType]
-    context.set_default_timeout(5000)
+    context.set_default_timeout(15_000)
     watched.watch(context)
     return context.new_page()
 
@@ -236,6 +245,53 @@ def test_an_administrator_turns_a_request_down_and_the_developer_reads_why(
     expect(dora.get_by_role("heading", level=1)).to_be_visible()
 
 
+def test_a_form_from_elsewhere_is_refused(browser: Browser, house: House, watched: Watched) -> None:
+    page = opened(browser, house, watched)
+    logged_in(page, "dora", "/developer/clients")
+    wish = {"name": "Forged", "contact": "x@example.com", "purpose": "None.", "plan": "trial", "scopes": "partner.read"}
+    for csrf in ("", "guessed"):
+        assert page.request.post("/developer/clients", form={**wish, "csrf": csrf}).status == 403
+    page.goto("/developer/clients/new")
+    known = page.locator("main input[name=csrf]").get_attribute("value") or ""
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    assert page.request.post("/developer/clients", form={**wish, "csrf": known}, headers=elsewhere).status == 403
+    page.goto("/developer/clients")
+    expect(page.locator("main")).not_to_contain_text("Forged")
+
+
+def test_what_the_pages_show_runs_as_it_stands(
+    browser: Browser,
+    house: House,
+    watched: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bearer = token(house, "own-client", SECRET).json()["access_token"]
+    for name, value in {"CLIENT_ID": "own-client", "CLIENT_SECRET": SECRET, "TOKEN": bearer}.items():
+        monkeypatch.setenv(name, value)
+    page = opened(browser, house, watched)
+    for guide in ("authentication", "paging", "rate-limits", "versioning", "idempotency", "errors"):
+        page.goto(f"/developer/guides/{guide}")
+        for block in page.locator(".sample:has(.kn) code").all():
+            exec(block.text_content() or "", {"__name__": "guide"})  # noqa: S102 - as a reader would run it
+    said = capsys.readouterr().out
+    for expected in ("a token for 900 s: partner.read", "prj_a", '"burst";r=', "move on before"):
+        assert expected in said
+    page.goto(TRY)
+    samples = {
+        one: page.locator(f"[data-tab={one}] code").text_content() or "" for one in ("curl", "Python", "JavaScript")
+    }
+    exec(samples["Python"], {})  # noqa: S102 - as a reader would run it
+    assert "prj_a" in capsys.readouterr().out
+    with page.expect_console_message() as told:
+        page.evaluate(f"async (token) => {{ {samples['JavaScript']} }}", bearer)
+    assert told.value.args[0].json_value()["items"][0]["project_id"] == "prj_a"
+    if shutil.which("curl"):
+        command = ["/bin/sh", "-c", samples["curl"]]
+        ran = subprocess.run(command, capture_output=True, check=True, timeout=20)  # noqa: S603 - our own page's sample
+        assert b"prj_a" in ran.stdout
+
+
 def test_the_site_can_be_walked_with_the_keyboard_alone(browser: Browser, house: House, watched: Watched) -> None:
     page = opened(browser, house, watched)
     page.goto("/developer/apis")
@@ -273,7 +329,7 @@ def test_every_kind_of_page_is_accessible(browser: Browser, house: House, watche
     if is_dark:
         page.goto("/developer?lang=de")
     found: list[str] = []
-    for address in (*PAGES, *ACCOUNT_PAGES):
+    for address in (*(DARK_PAGES if is_dark else PAGES), *ACCOUNT_PAGES):
         page.goto(address)
         assert page.locator("html").get_attribute("lang") == ("de" if is_dark else "en")
         found += [f"{address}: {one}" for one in (*own_findings(page), *axe_findings(page))]

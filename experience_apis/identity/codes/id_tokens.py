@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
 
 from experience_apis.identity.codes.records import Grant
 from experience_apis.identity.keys import ALGORITHM, SigningKey
@@ -43,6 +45,17 @@ def id_token(
     if nonce is not None:
         claims["nonce"] = nonce
     return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}, claims, key.key, algorithms=[ALGORITHM])
+
+
+def client_of_hint(hint: str, keys: KeySet, *, issuer: str) -> str | None:
+    """The client an ID token of ours was made for, be it past its time; None for any other text."""
+    try:
+        found = jwt.decode(hint, keys, algorithms=[ALGORITHM])
+    except (JoseError, ValueError):
+        return None
+    audience = found.claims.get("aud")
+    is_ours = found.claims.get("iss") == issuer and found.header.get("typ") == "JWT"
+    return audience if is_ours and isinstance(audience, str) else None
 
 
 def person_claims(person: Person, scopes: frozenset[str]) -> dict[str, Any]:

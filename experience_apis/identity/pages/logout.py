@@ -15,7 +15,7 @@ from experience_apis.identity.people.sessions import csrf_of, is_csrf_of
 
 LOGOUT_PATH = "/logout"
 END_SESSION_PATH = "/oauth/logout"
-_WISH = ("client_id", "post_logout_redirect_uri", "state")
+_WISH = ("client_id", "id_token_hint", "post_logout_redirect_uri", "state")
 _VALUE_AT_MOST = 2000
 
 ReturnAddress = Callable[[Mapping[str, str]], Awaitable[str | None]]

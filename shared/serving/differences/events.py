@@ -32,9 +32,9 @@ def compare_asyncapi(old: Tree, new: Tree) -> _Found:
 
 def _servers(old: Tree, new: Tree) -> _Found:
     before, after = (node(one.document.get("servers")) for one in (old, new))
-    for name in after.keys() - before.keys():
+    for name in sorted(after.keys() - before.keys()):
         yield "", Change(Weight.ADDITIVE, "server_added", "document", f"There is a server `{name}`.")
-    for name in before.keys() - after.keys():
+    for name in sorted(before.keys() - after.keys()):
         yield "", Change(Weight.BREAKING, "server_removed", "document", f"There is no server `{name}` any more.")
     for name in sorted(before.keys() & after.keys()):
         left, right = old.at(before[name]), new.at(after[name])
@@ -50,9 +50,9 @@ def _servers(old: Tree, new: Tree) -> _Found:
 
 def _channels(old: Tree, new: Tree) -> _Found:
     before, after = (node(one.document.get("channels")) for one in (old, new))
-    for name in after.keys() - before.keys():
+    for name in sorted(after.keys() - before.keys()):
         yield name, Change(Weight.ADDITIVE, "channel_added", "channel", f"There is a channel `{name}`.")
-    for name in before.keys() - after.keys():
+    for name in sorted(before.keys() - after.keys()):
         yield name, Change(Weight.BREAKING, "channel_removed", "channel", f"There is no channel `{name}` any more.")
     for name in sorted(before.keys() & after.keys()):
         left, right = old.at(before[name]), new.at(after[name])
@@ -72,9 +72,9 @@ def _channels(old: Tree, new: Tree) -> _Found:
 
 
 def _messages(old: Tree, new: Tree, before: Node, after: Node) -> Iterator[Change]:
-    for name in after.keys() - before.keys():  # who listens here meets a message it was never told of
+    for name in sorted(after.keys() - before.keys()):  # who listens here meets a message it was never told of
         yield Change(Weight.BREAKING, "message_added", f"message {name}", f"The channel also carries `{name}`.")
-    for name in before.keys() - after.keys():
+    for name in sorted(before.keys() - after.keys()):
         yield Change(Weight.BREAKING, "message_removed", f"message {name}", f"The channel no longer carries `{name}`.")
     for name in sorted(before.keys() & after.keys()):
         left, right = old.at(before[name]), new.at(after[name])
@@ -93,9 +93,9 @@ def _messages(old: Tree, new: Tree, before: Node, after: Node) -> Iterator[Chang
 
 def _operations(old: Tree, new: Tree) -> _Found:
     before, after = (node(one.document.get("operations")) for one in (old, new))
-    for name in after.keys() - before.keys():
+    for name in sorted(after.keys() - before.keys()):
         yield name, Change(Weight.ADDITIVE, "operation_added", "operation", f"`{name}` is new.")
-    for name in before.keys() - after.keys():
+    for name in sorted(before.keys() - after.keys()):
         yield name, Change(Weight.BREAKING, "operation_removed", "operation", f"`{name}` is gone.")
     for name in sorted(before.keys() & after.keys()):
         left, right = old.at(before[name]), new.at(after[name])

@@ -54,14 +54,14 @@ class OperationComparison:
 
     def _parameters(self, old: list[Any], new: list[Any]) -> Iterator[Change]:
         before, after = _by_place(self._old, old), _by_place(self._new, new)
-        for key in after.keys() - before.keys():
+        for key in sorted(after.keys() - before.keys()):
             place = _called(after[key])
             if after[key].get("required"):
                 told = f"The {place} is new and must be sent."
                 yield Change(Weight.BREAKING, "required_parameter_added", place, told)
             else:
                 yield Change(Weight.ADDITIVE, "parameter_added", place, f"The {place} can now be sent.")
-        for key in before.keys() - after.keys():
+        for key in sorted(before.keys() - after.keys()):
             place = _called(before[key])
             yield Change(Weight.BREAKING, "parameter_removed", place, f"The {place} is gone.")
         for key in sorted(before.keys() & after.keys()):
@@ -112,11 +112,11 @@ class OperationComparison:
 
     def _answers(self, old: Node, new: Node) -> Iterator[Change]:
         before, after = node(old.get("responses")), node(new.get("responses"))
-        for status in after.keys() - before.keys():
+        for status in sorted(after.keys() - before.keys()):
             is_failure = str(status)[0] in "45d"
             weight = Weight.ADDITIVE if is_failure else Weight.BREAKING
             yield Change(weight, "answer_added", f"answer {status}", f"The answer may now be {status}.")
-        for status in before.keys() - after.keys():
+        for status in sorted(before.keys() - after.keys()):
             yield Change(Weight.BREAKING, "answer_removed", f"answer {status}", f"The answer {status} is gone.")
         for status in sorted(before.keys() & after.keys()):
             yield from self._answer(self._old.at(before[status]), self._new.at(after[status]), f"answer {status}")
@@ -124,9 +124,9 @@ class OperationComparison:
     def _answer(self, old: Node, new: Node, place: str) -> Iterator[Change]:
         yield from self._media(old, new, self._asked.other, place)
         before, after = _headers(old), _headers(new)
-        for name in after.keys() - before.keys():
+        for name in sorted(after.keys() - before.keys()):
             yield Change(Weight.ADDITIVE, "answer_header_added", place, f"The {place} carries the header `{name}`.")
-        for name in before.keys() - after.keys():
+        for name in sorted(before.keys() - after.keys()):
             told = f"The {place} no longer carries the header `{name}`."
             yield Change(Weight.BREAKING, "answer_header_removed", place, told)
         for name in sorted(before.keys() & after.keys()):
@@ -145,9 +145,9 @@ class OperationComparison:
 
     def _media(self, old: Node, new: Node, flow: Flow, place: str) -> Iterator[Change]:
         before, after = node(old.get("content")), node(new.get("content"))
-        for kind in after.keys() - before.keys():
+        for kind in sorted(after.keys() - before.keys()):
             yield Change(Weight.ADDITIVE, "media_type_added", place, f"The {place} is also spoken as {kind}.")
-        for kind in before.keys() - after.keys():
+        for kind in sorted(before.keys() - after.keys()):
             yield Change(Weight.BREAKING, "media_type_removed", place, f"The {place} is no longer spoken as {kind}.")
         for kind in sorted(before.keys() & after.keys()):
             yield from SchemaComparison(self._old, self._new, flow).compare(
@@ -178,10 +178,10 @@ class OperationComparison:
 
 def _masks(old: Node, new: Node) -> Iterator[Change]:
     """Fields that are hidden from callers without a scope."""
-    for name in new.keys() - old.keys():
+    for name in sorted(new.keys() - old.keys()):
         told = f"`{name}` is hidden without the scope `{node(new[name]).get('scope')}`."
         yield Change(Weight.BREAKING, "field_masked", name, told)
-    for name in old.keys() - new.keys():
+    for name in sorted(old.keys() - new.keys()):
         yield Change(Weight.ADDITIVE, "field_unmasked", name, f"`{name}` is shown to every caller.")
     for name in sorted(old.keys() & new.keys()):
         if old[name] != new[name]:

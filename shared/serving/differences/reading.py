@@ -10,7 +10,9 @@ import yaml
 from shared.serving.differences.changes import Node
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_ADD_UP = frozenset({"properties", "patternProperties", "required", "title", "description", "examples", "example"})
 _WORDS = ("title", "description", "examples", "example", "$comment", "externalDocs", "xml")
+_BESIDE = frozenset({*_WORDS, "default", "deprecated", "readOnly", "writeOnly", "discriminator", "$defs"})
 
 
 class DocumentUnreadable(Exception):
@@ -84,7 +86,9 @@ class Tree:
         if "const" in found:
             found["enum"] = [found.pop("const")]
         variants = [*listed(found.pop("anyOf", None)), *listed(found.pop("oneOf", None))]
-        if variants:
+        if variants and any(name not in _BESIDE and not name.startswith("x-") for name in found):
+            found["$both"] = variants  # bounds beside alternatives: any change of either is taken seriously
+        elif variants:
             found = self._of_variants(found, variants)
         if isinstance(found.get("type"), str):
             found["type"] = [found["type"]]
@@ -115,6 +119,8 @@ class Tree:
 def _merged(left: Node, right: Node) -> Node:
     """Both at once, as far as schemas here use it: properties and required add up, else the right one is said."""
     made = {**left, **right}
+    if any(left[name] != right[name] for name in left.keys() & right.keys() - _ADD_UP):
+        made["$both"] = [left, right]  # two rules about one thing: any change of either is taken seriously
     for name in ("properties", "patternProperties"):
         if name in left and name in right:
             both = {**left[name]}

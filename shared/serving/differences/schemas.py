@@ -101,9 +101,9 @@ class SchemaComparison:
     def _objects(self, old: Node, new: Node, place: str) -> Iterator[Change]:
         before, after = self._properties(self._old, old), self._properties(self._new, new)
         needed = (set(listed(old.get("required"))), set(listed(new.get("required"))))
-        for name in after.keys() - before.keys():
+        for name in sorted(after.keys() - before.keys()):
             yield self._appeared(f"{place}.{name}", is_needed=name in needed[1])
-        for name in before.keys() - after.keys():
+        for name in sorted(before.keys() - after.keys()):
             yield self._vanished(f"{place}.{name}", is_closed=new.get("additionalProperties") is False)
         for name, told in before.items():
             if name not in after:

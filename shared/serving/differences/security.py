@@ -25,10 +25,10 @@ def compare_security(old: Any, new: Any) -> Iterator[Change]:
 
 def compare_schemes(old: Node, new: Node) -> Iterator[Change]:
     """How credentials are had: schemes, flows, addresses, scopes."""
-    for name in new.keys() - old.keys():
+    for name in sorted(new.keys() - old.keys()):
         told = f"Credentials `{name}` are accepted."
         yield Change(Weight.ADDITIVE, "security_scheme_added", "security", told)
-    for name in old.keys() - new.keys():
+    for name in sorted(old.keys() - new.keys()):
         told = f"Credentials `{name}` are no longer accepted."
         yield Change(Weight.BREAKING, "security_scheme_removed", "security", told)
     for name in sorted(old.keys() & new.keys()):
@@ -43,9 +43,9 @@ def compare_schemes(old: Node, new: Node) -> Iterator[Change]:
 
 
 def _flows(name: str, old: Node, new: Node) -> Iterator[Change]:
-    for flow in new.keys() - old.keys():
+    for flow in sorted(new.keys() - old.keys()):
         yield Change(Weight.ADDITIVE, "oauth_flow_added", "security", f"`{name}` can be had by {flow}.")
-    for flow in old.keys() - new.keys():
+    for flow in sorted(old.keys() - new.keys()):
         told = f"`{name}` can no longer be had by {flow}."
         yield Change(Weight.BREAKING, "oauth_flow_removed", "security", told)
     for flow in sorted(old.keys() & new.keys()):
@@ -55,9 +55,9 @@ def _flows(name: str, old: Node, new: Node) -> Iterator[Change]:
                 told = f"The {address} of `{name}` is `{after.get(address)}` instead of `{before.get(address)}`."
                 yield Change(Weight.BREAKING, "oauth_address_changed", "security", told)
         scopes, others = node(before.get("scopes")), node(after.get("scopes"))
-        for scope in others.keys() - scopes.keys():
+        for scope in sorted(others.keys() - scopes.keys()):
             yield Change(Weight.ADDITIVE, "scope_added", "security", f"There is a scope `{scope}`.")
-        for scope in scopes.keys() - others.keys():
+        for scope in sorted(scopes.keys() - others.keys()):
             yield Change(Weight.BREAKING, "scope_removed", "security", f"There is no scope `{scope}` any more.")
         if any(scopes[scope] != others[scope] for scope in scopes.keys() & others.keys()):
             told = f"Scopes of `{name}` are described differently."

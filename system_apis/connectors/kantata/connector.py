@@ -350,6 +350,8 @@ class KantataConnector:
         if written := await self.find_billing_mark(mark.invoice_id):
             return written
         workspace_id = await self._get_workspace_id(mark.project_id)
+        if strange := [ref for ref in mapping.refs_of(mark) if not (ref.isascii() and ref.isdigit())]:
+            raise NotFound(f"{self._binding.system} has no record {strange[0]}.")
         amounts = {one.story_id: one.id for one in await self._amounts_of(mark.milestone_refs)}
         if lacking := sorted(set(mark.milestone_refs) - amounts.keys()):
             raise NotFound(f"{self._binding.system} has no billing milestone for story {lacking[0]}.")

@@ -276,3 +276,8 @@ def from_mark(mark: BillingMark, workspace_id: str, billing_milestone_ids: Itera
         "suppress_emails": True,
         "external_reference": _reference(INVOICE, mark.invoice_id, mark.invoice_ref),
     }
+
+
+def refs_of(mark: BillingMark) -> tuple[str, ...]:
+    """Every id of the vendor that a mark names."""
+    return (*mark.time_entry_refs, *mark.expense_refs, *mark.milestone_refs)

@@ -29,6 +29,7 @@ from shared.serving.revocations import RevocationEntry, RevocationPage
 
 ISSUER = "http://127.0.0.1:8103"
 SECRETS = {
+    "tier-process-2": "tier-experience-secret-01",
     "fiona": "fiona-secret-0123456789",
     "dan": "dan-secret-0123456789",
     "partner-demo": "partner-secret-0123456789",
@@ -183,6 +184,10 @@ class House:
             **form,
         }
         return await self.token(actor, **form)
+
+    def now(self) -> datetime:
+        """The instant on the house's clock."""
+        return datetime.fromtimestamp(self.clock[0], UTC)
 
     def call(self, client: str, secret: str | None, form: list[tuple[str, str]]) -> OAuthCall:
         """A call with HTTP Basic."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jwt as pyjwt  # an independent reader of our tokens
@@ -186,3 +187,38 @@ async def test_published_keys_hold_no_private_part(house: House) -> None:
     for key in (await house.issuer.jwks())["keys"]:
         assert "d" not in key
         assert key["kid"]
+
+
+async def test_a_chain_of_tiers_names_every_actor_and_only_ever_narrows(house: House) -> None:
+    seed = house.register.clients["tier-experience"]
+    house.register.clients["tier-process-2"] = replace(
+        seed,
+        client_id="tier-process-2",
+        subject="tier-process-2",
+        audiences=("throughline-system",),
+        acts_at="throughline-process",
+        scopes=frozenset({"deals.read", "billing.read", "crm.read", "users.write"}),
+    )
+    outer = await house.access_token("fiona", scope="deals.read billing.read kpis.read")
+    middle = await house.exchange(outer, scope="deals.read billing.read users.write crm.read")
+    assert middle.body["scope"] == "billing.read deals.read"
+    inner = await house.exchange(
+        str(middle.body["access_token"]), actor="tier-process-2", audience="throughline-system"
+    )
+    claims = await verified(house, inner.body["access_token"], "throughline-system")
+    assert claims["sub"] == "fiona.berg"
+    assert claims["scope"] == "billing.read deals.read"  # never crm.read or users.write, which only the tier holds
+    assert claims["act"]["client_id"] == "tier-process-2"
+    assert claims["act"]["act"]["client_id"] == "tier-experience"
+    first = pyjwt.decode(outer, options={"verify_signature": False})
+    assert claims["origin"] == {"jti": first["jti"], "client_id": "fiona"}
+    assert claims["exp"] <= first["exp"]
+    # whoever withdraws the first token withdraws the whole chain
+    await house.issuer.revoke(house.call("fiona", None, [("token", outer)]))
+    told = await house.exchange(str(middle.body["access_token"]), actor="tier-process-2", audience="throughline-system")
+    assert told.status == 400
+
+
+async def test_a_token_opens_one_tier_unless_more_are_asked_for(house: House) -> None:
+    plain = pyjwt.decode(await house.access_token("tier-process"), options={"verify_signature": False})
+    assert plain["aud"] == ["throughline-system"]

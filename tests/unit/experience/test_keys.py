@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import stat
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import jwt as pyjwt
 import pytest
 
-from experience_apis.identity.keys import ANNOUNCED_BEFORE, KeyRing, Seal, sealing_secret
+from experience_apis.identity.keys import ANNOUNCED_BEFORE, KEPT_AFTER, KeyRing, Seal, sealing_secret
+from experience_apis.identity.tokens import Bearer, TokenPress
+from tests.unit.gateway.door import Issuer, documents, opened
 
-from .conftest import House
+from .conftest import ISSUER, House, MemoryRegister
 
 
 async def test_replicas_that_start_together_share_one_key(house: House) -> None:
@@ -50,3 +54,80 @@ def test_the_sealing_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     assert sealing_secret(None, file) == secret
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sealing_secret("configured", file) == "configured"
+
+
+async def test_keys_change_under_a_tier_that_never_restarts() -> None:
+    clock = [datetime.now(UTC)]
+    register = MemoryRegister()
+    ring = KeyRing(register, Seal("a sealing secret"), now=lambda: clock[0])
+    await ring.open()
+    press, bearer = TokenPress(ISSUER, lifetime=900), Bearer("ada", "harbour", "standard")
+
+    async def token() -> str:
+        scopes = frozenset({"things.read"})
+        stamped, _ = press.stamp(
+            await ring.current(), bearer=bearer, client_id="desk", audience=["throughline-system"], scopes=scopes
+        )
+        return stamped
+
+    policies = {"jwt": {"when_revocations_are_stale": "admit", "refetch_seconds": 0.001}}
+    async with opened(documents(policies=policies), issuer=Published(ring), issuer_url=ISSUER) as door:
+
+        async def counts(shown: str) -> bool:
+            return (await door.get("/things/v1/things", token=shown)).status_code == 200
+
+        before = await token()
+        assert await counts(before)
+        old, fresh = (await ring.current()).kid, await ring.rotate()
+        during = await token()
+        assert kid_of(during) == old
+        assert await counts(during)
+        clock[0] += ANNOUNCED_BEFORE + timedelta(seconds=10)
+        after = await token()
+        assert kid_of(after) == fresh
+        assert [await counts(one) for one in (before, during, after)] == [True, True, True]
+        assert [key.state for key in await ring.listed()] == ["verifying", "signing"]
+        clock[0] += KEPT_AFTER
+        register.retired.add(old)
+        clock[0] += timedelta(seconds=10)
+        assert [key["kid"] for key in (await ring.published())["keys"]] == [fresh]
+        assert [key.state for key in await ring.listed()] == ["retired", "signing"]
+        assert await counts(await token())
+
+
+async def test_keys_of_age_are_replaced_by_themselves_once_whatever_the_number_of_replicas(house: House) -> None:
+    replicas = [house.keys, KeyRing(house.register, Seal("a sealing secret"), now=house.now)]
+    await replicas[1].open()
+    assert await house.keys.rotate_if_older(timedelta(days=30)) is None
+    house.clock[0] += timedelta(days=30, seconds=1).total_seconds()
+    announced = [await ring.rotate_if_older(timedelta(days=30)) for ring in replicas]
+    assert [one is not None for one in announced] == [True, False]
+    assert len(house.register.shelf) == 2
+
+
+async def test_a_leaked_key_is_followed_by_one_that_signs_at_once(house: House) -> None:
+    leaked = (await house.keys.current()).kid
+    token = await house.access_token("fiona")
+    assert await house.keys.revoke(leaked, reason="leaked")
+    assert not await house.keys.revoke(leaked, reason="leaked")
+    assert not await house.keys.revoke("no-such-key", reason="leaked")
+    assert (await house.keys.current()).kid != leaked
+    assert leaked not in {key["kid"] for key in (await house.issuer.jwks())["keys"]}
+    told = await house.issuer.introspect(house.call("fiona", None, [("token", token)]))
+    assert told.body == {"active": False}
+    assert kid_of(await house.access_token("fiona")) != leaked
+
+
+def kid_of(token: str) -> str:
+    return str(pyjwt.get_unverified_header(token)["kid"])
+
+
+class Published(Issuer):
+    """The keys of a ring as the door fetches them."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        super().__init__()
+        self.ring = ring
+
+    async def keys(self) -> dict[str, Any]:
+        return await self.ring.published()

@@ -246,7 +246,7 @@ def test_figures_not_yet_measured_say_so() -> None:
     measured = figures(Kpis.model_validate(told), DE)
     assert measured.figures[0].label == "Von gewonnen bis zum aktiven Projekt"
     assert measured.figures[0].by_region[0].key == "EMEA"
-    assert measured.model_dump(mode="json")["items"][0]["value"] == "3.5"
+    assert measured.model_dump(mode="json")["figures"][0]["value"] == "3.5"
 
 
 def test_an_empty_list_of_projects_says_so() -> None:

@@ -55,7 +55,7 @@ async def test_nobody_waits_longer_than_declared() -> None:
     began = perf_counter()
     with pytest.raises(Overloaded):
         await (handler.enter(kit_of()) or asyncio.sleep(0))
-    assert 0.02 < perf_counter() - began < 0.5
+    assert 0.02 < perf_counter() - began < 3
 
 
 async def test_whoever_hangs_up_in_line_leaves_it() -> None:
@@ -77,11 +77,11 @@ async def test_whoever_hangs_up_in_line_leaves_it() -> None:
 
 
 async def test_a_late_event_loop_refuses_and_recovers() -> None:
-    handler = shedding(in_progress=10, max_lag_ms=100)
+    handler = shedding(in_progress=10, max_lag_ms=300)
     kit = kit_of()
     handler.enter(kit)
     await asyncio.sleep(0)
-    sleep(0.35)  # noqa: ASYNC251 - somebody holds up the loop: that is the point
+    sleep(0.6)  # noqa: ASYNC251 - somebody holds up the loop: that is the point
     await asyncio.sleep(0.01)
     with pytest.raises(Overloaded):
         handler.enter(kit_of())
@@ -117,7 +117,7 @@ def test_a_client_has_as_many_in_progress_as_its_plan_says() -> None:
     with pytest.raises(TooManyAtOnce) as refused:
         handler.enter(kits[2])
     assert refused.value.status == 429
-    assert refused.value.extra == {"max_at_once": 2}
+    assert refused.value.extra["max_at_once"] == 2
     handler.enter(kit_of(plan="trial", client_id="other"))
     handler.enter(kit_of(plan="trial", tenant="orchard"))
     ended(kits[0])
@@ -176,7 +176,7 @@ class Slow:
         return standing(self.router, declared("/slow/v1", operations, rate_limit=None, **policies))
 
 
-SLOW = {"in_progress": 4, "waiting": 8, "max_wait_ms": 150}
+SLOW = {"in_progress": 4, "waiting": 8, "max_wait_ms": 1000}
 
 
 async def _flood(ask: Callable[[], Awaitable[httpx.Response]], many: int) -> list[tuple[int, float, httpx.Response]]:
@@ -189,17 +189,16 @@ async def _flood(ask: Callable[[], Awaitable[httpx.Response]], many: int) -> lis
 
 
 async def test_a_flood_is_shed_and_whoever_is_admitted_is_answered_in_bounded_time() -> None:
-    """200 at once for work of 50 ms at 4 places would take the last one 2.5 s; nobody waits a quarter of that."""
-    slow = Slow(seconds=0.05)
+    """40 at once for work of 0.2 s at 4 places would take the last one 2 s; behind a line of 8 nobody takes that."""
+    slow = Slow(seconds=0.2)
     async with slow.opened(load_shedding=SLOW, concurrency={}) as door:
         probing = asyncio.ensure_future(door.get("/health", token=None))
-        told = await _flood(lambda: door.get("/slow/v1/work"), 200)
+        told = await _flood(lambda: door.get("/slow/v1/work"), 40)
         assert (await probing).status_code == 200
     served = sorted(seconds for status, seconds, _ in told if status == 200)
     shed = [answer for status, _, answer in told if status == 503]
-    assert len(served) + len(shed) == 200
-    assert len(served) >= SLOW["in_progress"] + SLOW["waiting"]
-    assert served[-1] < 0.15 + 0.05 + 0.5  # the longest wait, the work, and what 200 tasks cost on a busy machine
+    assert (len(served), len(shed)) == (12, 28)
+    assert served[-1] < 0.6 + 0.9  # three times the work, and what 40 requests cost on a busy machine
     assert {answer.json()["code"] for answer in shed} == {"overloaded"}
     assert {answer.headers["retry-after"] for answer in shed} == {"1"}
     assert slow.most_at_once <= SLOW["in_progress"]

@@ -104,7 +104,7 @@ async def test_a_read_that_takes_too_long_is_cut_off_and_nothing_was_changed() -
 async def test_after_a_write_that_takes_too_long_the_effect_is_unknown() -> None:
     work = Work()
     async with standing(work.router, declared("/slow/v1", OPERATIONS, deadline={"seconds": 5})) as door:
-        answer = await door.post("/slow/v1/work?seconds=5", headers={"x-request-deadline": "50"})
+        answer = await door.post("/slow/v1/work?seconds=5", headers={"x-request-deadline": "400"})
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["effect"]) == (504, "deadline_exceeded", "unknown")
     assert problem["reaction"] == "reconcile"
@@ -179,12 +179,12 @@ async def test_inner_tiers_are_told_what_is_left_and_vendors_are_not() -> None:
 
 @pytest.mark.parametrize(("method", "error"), [("GET", TimeRanOut), ("POST", DeadlineExceeded)])
 async def test_a_call_outward_ends_with_the_time_of_the_request(method: str, error: type[PlatformError]) -> None:
-    limited(0.05)
+    limited(0.3)
     outbound = Distant(seconds=5).outbound()
     began = monotonic()
     with pytest.raises(error) as raised:
         await (outbound.read("GET", "/x") if method == "GET" else outbound.write("POST", "/x"))
-    assert monotonic() - began < 1
+    assert monotonic() - began < 3
     assert type(raised.value) is error
     limited(5)
     quick = Distant()
@@ -206,7 +206,7 @@ async def test_retries_end_with_the_time_of_the_request() -> None:
     began = monotonic()
     with pytest.raises(PlatformError):
         await distant.outbound(attempts=1000).read("GET", "/x")
-    assert monotonic() - began < 1
+    assert monotonic() - began < 3
 
 
 async def test_the_problem_of_an_inner_tier_means_what_it_says() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 
 from shared.gateway.document import Policies
 from tests.unit.gateway.door import OPERATIONS, Door, documents, opened
+from tests.unit.gateway.stand import declared, standing
 
 KEYED = {"idempotency-key": "k-1"}
 ONE = {"plan": "narrow"}
@@ -95,3 +98,23 @@ def test_a_dry_run_that_makes_no_sense_is_refused_with_its_reason(policy: dict[s
     name = next(iter(policy))
     with pytest.raises(ValueError, match=reason):
         Policies.model_validate({name: {**policy[name], "dry_run": True}})
+
+
+async def test_a_deadline_in_dry_run_cancels_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    router = APIRouter(prefix="/slow/v1")
+
+    @router.get("/work", operation_id="work")
+    async def work() -> dict[str, str]:
+        await asyncio.sleep(0.05)
+        return {"done": "yes"}
+
+    operations = {"GET /work": {"scopes": ["things.read"]}}
+    hurry = {"x-request-deadline": "10"}
+    async with standing(router, declared("/slow/v1", operations, deadline={"seconds": 5})) as door:
+        assert (await door.get("/slow/v1/work", headers=hurry)).status_code == 504
+    tried = declared("/slow/v1", operations, deadline={"seconds": 5, "dry_run": True})
+    async with standing(router, tried) as door:
+        answer = await door.get("/slow/v1/work", headers=hurry)
+        assert (answer.status_code, answer.json()) == (200, {"done": "yes"})
+        assert frozenset({"deadline", "GET /slow/v1/work", "deadline_exceeded"}) in await _counted(door)
+        assert any(json.loads(line).get("policy") == "deadline" for line in _told(door, capsys))

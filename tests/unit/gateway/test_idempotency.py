@@ -216,14 +216,14 @@ async def test_an_answer_is_kept_although_the_deadline_passed_meanwhile() -> Non
     complete = store.complete
 
     async def slowly(key: RequestKey, ticket: str, answer: KeptAnswer, *, keep: timedelta) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.6)
         await complete(key, ticket, answer, keep=keep)
 
     store.complete = slowly  # type: ignore[method-assign]
-    async with opened(documents(policies={"deadline": {"seconds": 0.05}}), idempotency=store) as door:
+    async with opened(documents(policies={"deadline": {"seconds": 0.4}}), idempotency=store) as door:
         ask = {"json": {"hours": 2}, "headers": {"idempotency-key": "k"}}
         assert (await door.post("/things/v1/things", **ask)).json()["code"] == "deadline_exceeded"
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         again = await door.post("/things/v1/things", **ask)
     assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
     assert door.things.made == 1

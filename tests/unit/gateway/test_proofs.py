@@ -13,8 +13,9 @@ import jwt as pyjwt  # an independent signer
 import pytest
 from joserfc.jwk import ECKey
 
-from shared.persistence.once import OnceHere, UsedIdsUnknown
+from shared.persistence.once import OnceHere, UsedIdsUnknown, once
 from tests.unit.gateway.door import Door, documents, opened
+from tests.unit.gateway.redis_store import RedisStore
 
 PLACE = "http://tier.test/things/v1/things"
 
@@ -84,8 +85,8 @@ async def test_a_proof_counts_once(door: Door) -> None:
         ({"htu": "http://elsewhere.test/things/v1/things"}, {}, "another address"),
         ({"htu": "http://tier.test:bad/"}, {}, "another address"),
         ({"htu": None}, {}, "another address"),
-        ({"iat": int(time()) - 120}, {}, "not made just now"),
-        ({"iat": int(time()) + 120}, {}, "not made just now"),
+        ({"iat": int(time()) - 7200}, {}, "not made just now"),
+        ({"iat": int(time()) + 7200}, {}, "not made just now"),
         ({"iat": None}, {}, "does not say when"),
         ({"jti": None}, {}, "no usable jti"),
         ({"jti": "x" * 300}, {}, "no usable jti"),
@@ -154,3 +155,33 @@ async def test_when_used_proofs_cannot_be_remembered_the_declared_choice_holds(
         holder = Holder()
         token = holder.token(door)
         assert (await ask(door, token, holder.proof(token))).status_code == status
+
+
+async def test_replicas_that_share_counters_share_used_proofs_and_say_so_when_they_cannot(
+    redis_store: RedisStore,
+) -> None:
+    first, second = once(redis_store.url), once(redis_store.url)
+    try:
+        assert await first.is_first("dpop", "a", seconds=60)
+        assert not await second.is_first("dpop", "a", seconds=60)
+        assert await second.is_first("assertion", "a", seconds=60)
+    finally:
+        await first.aclose()
+        await second.aclose()
+    away = once("redis://127.0.0.1:1")
+    with pytest.raises(UsedIdsUnknown):
+        await away.is_first("dpop", "b", seconds=60)
+    await away.aclose()
+
+
+async def test_used_proofs_are_forgotten_when_they_would_be_too_old_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("shared.persistence.once.time", lambda: clock[0])
+    used = OnceHere()
+    assert await used.is_first("dpop", "a", seconds=60)
+    assert not await used.is_first("dpop", "a", seconds=60)
+    clock[0] += 61
+    assert await used.is_first("dpop", "a", seconds=60)
+    monkeypatch.setattr("shared.persistence.once._AT_MOST", 1)
+    with pytest.raises(UsedIdsUnknown):
+        await used.is_first("dpop", "b", seconds=60)

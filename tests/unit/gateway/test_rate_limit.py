@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from time import time
+
 import pytest
 from pydantic import ValidationError
 
+from shared.gateway.document import load_documents
 from shared.gateway.plans import Plan, Window
 from shared.gateway.policies.rate_limit.config import RateLimit
 from shared.gateway.policies.rate_limit.counters import count_of
 from shared.gateway.policies.rate_limit.handler import policy_header
 from shared.gateway.policies.rate_limit.local import process_counters
-from tests.unit.gateway.door import documents, opened
+from tests.unit.gateway.door import GATEWAY_DIR, documents, opened
 from tests.unit.gateway.redis_store import free_port
 
 SMALL = {"standard": {"windows": [{"name": "burst", "requests": 3, "per_seconds": 60}]}}
@@ -69,8 +72,9 @@ async def test_the_request_after_the_last_is_refused_with_the_name_of_the_policy
 
 async def test_a_refused_request_uses_up_no_other_window() -> None:
     async with opened(documents(plans=TWO)) as door:
-        for _ in range(5):
-            answer = await door.get("/things/v1/things")
+        for _ in range(4):
+            await door.get("/things/v1/things")
+        answer = await door.get("/things/v1/things")
         assert answer.status_code == 429
         assert '"daily";r=98;' in answer.headers["ratelimit"]
 
@@ -101,6 +105,44 @@ async def test_an_unknown_plan_counts_as_standard_and_public_operations_by_addre
         assert answer.headers["ratelimit-policy"] == '"burst";q=3;w=60'
         answer = await door.get("/things/v1/open", token=None)
         assert answer.headers["ratelimit-policy"].startswith('"burst";q=200;w=10, ')
+
+
+async def test_burst_sustained_and_daily_quota_stand_side_by_side() -> None:
+    windows = [
+        {"name": "burst", "requests": 100, "per_seconds": 60, "algorithm": "moving"},
+        {"name": "sustained", "requests": 1000, "per_seconds": 600},
+        {"name": "daily", "requests": 5000, "per_seconds": 86400, "algorithm": "aligned"},
+    ]
+    partition = {"rate_limit": {"when_counters_are_down": "admit", "tell_partition": True}}
+    async with opened(documents(plans={"standard": {"windows": windows}})) as door:
+        answer = await door.get("/things/v1/things")
+        assert (
+            answer.headers["ratelimit-policy"] == '"burst";q=100;w=60, "sustained";q=1000;w=600, "daily";q=5000;w=86400'
+        )
+        left = 86400 - int(time()) % 86400
+        assert answer.headers["ratelimit"].startswith('"burst";r=99;t=60, "sustained";r=999;t=600, "daily";r=4999;t=')
+        assert abs(int(answer.headers["ratelimit"].rpartition("=")[2]) - left) <= 2, "a day ends at midnight UTC"
+    async with opened(documents(plans=SMALL, policies=partition)) as door:
+        answer = await door.get("/things/v1/things")
+        named = answer.headers["ratelimit"].rpartition(";pk=")[2]
+        assert answer.headers["ratelimit-policy"] == f'"burst";q=3;w=60;pk={named}'
+        assert (named[0], named[-1], "desk" in named) == (":", ":", False)
+
+
+def test_every_plan_has_a_burst_a_sustained_and_a_daily_window() -> None:
+    plans = load_documents(GATEWAY_DIR, "experience").plans
+    assert {"trial", "standard", "partner", "internal", "anonymous", "webhooks"} <= plans.keys()
+    for plan in plans.values():
+        burst, sustained, daily = plan.windows
+        assert (burst.name, sustained.name, daily.name) == ("burst", "sustained", "daily")
+        assert burst.requests < sustained.requests < daily.requests
+        assert (daily.per_seconds, daily.algorithm) == (86400, "aligned")
+
+
+def test_counting_in_each_replica_needs_to_know_how_many_there_are() -> None:
+    with pytest.raises(ValidationError, match="needs `replicas`"):
+        RateLimit.model_validate({"when_counters_are_down": "local"})
+    assert RateLimit.model_validate({"when_counters_are_down": "local", "replicas": 4}).replicas == 4
 
 
 def test_a_moving_window_forgets_each_request_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

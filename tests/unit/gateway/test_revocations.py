@@ -30,7 +30,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> RevocationList:
 
 
 def entry(kind: Withdrawn, value: str, *, tenant: str = "", before: float | None = None) -> Revocation:
-    return Revocation(kind, value, before or time() + 60, time() + 3600, tenant)
+    return Revocation(kind, value, before or time() + 3600, time() + 7200, tenant)
 
 
 @pytest.mark.parametrize(

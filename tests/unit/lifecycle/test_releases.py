@@ -162,6 +162,21 @@ def test_the_changelog_is_made_of_the_differences(shelf: Shelf) -> None:
     assert "### 1.1.0 (2026-12-01)\n\nNew:\n\n- Answers now carry `Boat.sails`. (`PUT /boats" in text
 
 
+def test_a_new_major_version_is_told_against_the_last_release_of_the_one_before(shelf: Shelf) -> None:
+    def moved(document: Node) -> None:
+        document["paths"] = {path.replace("/v1/", "/v2/"): item for path, item in document["paths"].items()}
+
+    write(shelf.folder, with_sails(), "1.1.0")
+    shelf.publish(SECOND)
+    write(shelf.folder, edited(without_note(with_sails()), moved), "2.0.0", "experience-boats.v2")
+    shelf.publish(SECOND)
+    _, new = read_changelog(shelf.folder)
+    (notes,) = new.releases
+    assert (notes.before, notes.step) == ("1.1.0", "major")
+    assert [one.kind for one in notes.changes] == ["told_property_removed"]
+    assert "### 2.0.0 (2026-12-01, against 1.1.0)" in written_changelog((new,))
+
+
 @pytest.mark.parametrize(
     ("weights", "number"),
     [

@@ -14,6 +14,8 @@ from joserfc.jwk import ECKey
 from deploy.local import bench, bench_servers
 from deploy.local.bench_firm import DEALS, INVOICES, READ, WORK, Marks, Throughput
 from deploy.local.bench_gateway import PATH, access_token
+from deploy.local.bench_load import Admission
+from deploy.local.bench_quota import excess
 from deploy.local.main_job.progress import Silent
 from deploy.local.report import PhaseReport
 
@@ -52,7 +54,7 @@ async def test_full_and_book_refuse_a_token_of_another_key(key: ECKey) -> None:
 
 
 def test_a_tiny_run_prints_exactly_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench.run(["--gateway-only", "--rounds", "1", "--seconds", "0.1"]) == 0
+    assert bench.run(["--gateway-only", "--brief", "--rounds", "1", "--seconds", "0.1"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert {"at", "machine", "gateway", "firm", "seconds"} <= document.keys()
     assert document["firm"] is None
@@ -65,6 +67,21 @@ def test_a_tiny_run_prints_exactly_one_document(capsys: pytest.CaptureFixture[st
     for name in ("full_to_bare", "full_to_book"):
         assert {"by_rate", "by_cpu", "rounds"} <= gateway["ratios"][name].keys()
     assert gateway["memory_mib"]["full"] > 0
+    for figures in gateway["at_fixed_rate"].values():
+        assert {"p50_ms", "p99_ms", "added_p50_ms", "added_p99_ms"} <= figures["full"].keys()
+    assert gateway["over_admission"] is None
+
+
+def test_an_excess_is_seen_wherever_the_window_is_laid() -> None:
+    steady = [Admission(at / 10, at / 10 + 0.001) for at in range(30)]
+    assert excess(steady, quota=10, seconds=1) == {
+        "most_within_window": 10,
+        "most_answered_within_window": 11,
+        "excess": 0,
+    }
+    crowded = [*steady, *(Admission(1.55, 1.56) for _ in range(5))]
+    assert excess(crowded, quota=10, seconds=1)["excess"] == 5
+    assert excess([], quota=10, seconds=1)["excess"] == 0
 
 
 def test_a_failure_stands_in_the_document(

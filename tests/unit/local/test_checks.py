@@ -19,7 +19,7 @@ def test_a_check_leaves_an_installation_as_it_is(tmp_path: Path) -> None:
     places = Places(tmp_path / "state")
     Installation.of(places, Ports.free()).write()
     before = files(places.root)
-    assert len(before) == 5
+    assert len(before) == 6
     assert configuration_problems(places, Ports.free()) == []
     assert files(places.root) == before
 

@@ -28,7 +28,7 @@ class Errand(BaseModel):
 @engine.step("run an errand")
 async def run_errand(errand: Errand) -> Errand:
     SEEN.setdefault(errand.key, []).append(seconds_left())
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.05)
     SEEN[errand.key].append(seconds_left())
     return errand
 
@@ -56,16 +56,16 @@ async def test_a_run_started_by_a_request_is_not_bound_by_its_deadline(*, hangs:
         ORDERED[errand.key] = seconds_left()
         await engine.start(errand_workflow, f"errand:{errand.key}", errand)
         if hangs:
-            await asyncio.sleep(10)
+            await asyncio.sleep(30)
         return {}
 
     operations = {"POST /errands": {"scopes": ["things.write"]}}
     key = uuid4().hex
-    async with standing(router, declared("/errands/v1", operations, deadline={"seconds": 0.3})) as door:
+    async with standing(router, declared("/errands/v1", operations, deadline={"seconds": 1.5})) as door:
         answer = await door.post("/errands/v1/errands", json={"key": key})
         assert answer.status_code == (504 if hangs else 202)
         assert await engine.result(f"errand:{key}") == Errand(key=key)
     limit = ORDERED[key]
     assert limit is not None
-    assert limit <= 0.3
+    assert limit <= 1.5
     assert SEEN[key] == [None, None, None]

@@ -37,7 +37,11 @@ class ConcurrencyHandler:
                 who = (self._operation, who)
             if not self._places.take(who, most):
                 told = f"Already {most} requests of this caller are in progress."
-                raise TooManyAtOnce(told, retry_after=self._retry_after, extra={"max_at_once": most})
+                raise TooManyAtOnce(
+                    told,
+                    retry_after=self._retry_after,
+                    extra={"max_at_once": most, "violated-policies": ["concurrency"]},
+                )
             _keep(kit, partial(self._places.release, who))
         if self._per_operation is not None:
             if not self._places.take(self._operation, self._per_operation):

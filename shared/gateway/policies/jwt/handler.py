@@ -56,15 +56,17 @@ class JwtHandler:
         is_strict = config.when_revocations_are_stale == "refuse"
         self._stale_after = config.revocations_stale_after_seconds if is_strict else inf
         own = TrustedIssuer(supplies.issuer, supplies.audience, supplies.keys, read_claims, config.algorithms)
-        self._readers = {
-            trusted.issuer: TokenReader(
-                trusted,
-                IssuerKeys(trusted.keys, pause=config.refetch_seconds, now=supplies.now, warn=supplies.warn_line),
-                leeway=config.leeway_seconds,
-                now=supplies.now,
+        keys = {
+            trusted.issuer: IssuerKeys(
+                trusted.keys, pause=config.refetch_seconds, now=supplies.now, warn=supplies.warn_line
             )
             for trusted in (*supplies.trusted, own)
         }
+        self._readers = {
+            trusted.issuer: TokenReader(trusted, keys[trusted.issuer], leeway=config.leeway_seconds, now=supplies.now)
+            for trusted in (*supplies.trusted, own)
+        }
+        self._own_keys, self._keys_withdrawn = keys[supplies.issuer], supplies.revocations.keys_withdrawn
         self._proofs = None
         if config.dpop is not None:
             self._proofs = Proofs(
@@ -122,6 +124,9 @@ class JwtHandler:
 
     def _look_over(self) -> None:
         self._generation = self._revocations.generation
+        if self._keys_withdrawn != self._revocations.keys_withdrawn:
+            self._keys_withdrawn = self._revocations.keys_withdrawn
+            self._own_keys.expect_change()
         covers = self._revocations.covers
         self._known = {given: known for given, known in self._known.items() if not covers(known.marks)}
 

@@ -35,6 +35,10 @@ class IssuerKeys:
         """The key of that id if it is at hand and not too old to trust."""
         return self._keys.get(kid) if self._now() - self._fetched_at < _STALE_AFTER else None
 
+    def expect_change(self) -> None:
+        """A key was withdrawn, so another will sign: the next unknown one is asked for without a pause."""
+        self._tried_at = float("-inf")
+
     async def find(self, kid: str) -> Key | None:
         """The key of that id, asking the issuer when it is unknown or stale and the pause is over.
 

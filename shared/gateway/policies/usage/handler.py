@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import time
 
 from shared.gateway.kit import Kit
-from shared.gateway.policies.usage.recorder import Tally, UsageRecorder
+from shared.gateway.policies.usage.recorder import Tallies, Tally
+from shared.gateway.supplies import UsageTallies
 
 _FIRST_BAD, _LIMITED, _FIRST_FAILED = 400, 429, 500
 _HOUR = 3600
@@ -14,9 +15,9 @@ _HOUR = 3600
 class UsageHandler:
     """Adds one to the tally of (tenant, client, operation, hour)."""
 
-    def __init__(self, recorder: UsageRecorder, api: str, version: str, operation: str) -> None:
+    def __init__(self, recorder: UsageTallies, api: str, version: str, operation: str) -> None:
         self._recorder = recorder
-        self._tallies = recorder.tallies(api, version, operation)
+        self._tallies: Tallies = recorder.tallies(api, version, operation)
 
     def after(self, kit: Kit) -> None:
         """Count the request; one without a token counts under no client."""

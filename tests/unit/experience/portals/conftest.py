@@ -92,11 +92,17 @@ class PortalHouse:
         transport = httpx.ASGITransport(self.app, client=(address, 40_000))
         return Browser(httpx.AsyncClient(transport=transport, base_url=ISSUER))
 
-    async def post(self, path: str, form: dict[str, str], auth: tuple[str, str] | None = PORTAL) -> httpx.Response:
+    async def post(
+        self,
+        path: str,
+        form: dict[str, str],
+        auth: tuple[str, str] | None = PORTAL,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
         """A portal's own request."""
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
-            return await http.post(path, data=form, **({"auth": auth} if auth else {}))
+            return await http.post(path, data=form, headers=headers, **({"auth": auth} if auth else {}))
 
     async def get(self, path: str, token: str | None = None) -> httpx.Response:
         """A portal's own request."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import time
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import jwt as pyjwt
 import pytest
+from joserfc import jwt as joserfc_jwt
+from joserfc.jwk import ECKey
 
 from .browser import DONE, ISSUER, Browser, Flow
 from .conftest import OTHER_PORTAL, PORTAL, PortalHouse
@@ -100,6 +104,7 @@ async def test_a_customers_person_carries_its_customers_in_the_token(house: Port
     claims = await verified(house, tokens["access_token"], "throughline-experience")
     assert claims["customers"] == ["cus_a", "cus_b"]
     assert tokens["scope"] == "customer.read openid"
+    assert (await house.get("/oauth/userinfo", tokens["access_token"])).json()["sub"] == "carl"
 
 
 @pytest.mark.parametrize(
@@ -289,6 +294,31 @@ async def test_refresh_tokens_rotate_and_an_old_one_ends_the_whole_family(house:
     for token in (first, second, third):
         assert not await house.counts(token["access_token"])
     assert (await house.refreshed(third["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_a_grant_that_began_with_a_key_goes_on_with_no_other(house: PortalHouse) -> None:
+    mine, other = (ECKey.generate_key("P-256", private=True) for _ in range(2))
+
+    def proof(key: ECKey) -> dict[str, str]:
+        header = {"alg": "ES256", "typ": "dpop+jwt", "jwk": key.as_dict(private=False)}
+        claims = {"htm": "POST", "htu": f"{ISSUER}/oauth/token", "iat": int(time.time()), "jti": uuid4().hex}
+        return {"DPoP": joserfc_jwt.encode(header, claims, key, algorithms=["ES256"])}
+
+    browser = await logged_in(house)
+    announced = Flow(scope="openid", extra={"dpop_jkt": mine.thumbprint()})
+    refused = await house.post("/oauth/token", announced.redemption(await house.code(browser, announced)))
+    assert refused.json()["error"] == "invalid_grant", "the code was meant for that key"
+    flow = Flow(scope="openid")
+    code = await house.code(browser, flow)
+    first = (await house.post("/oauth/token", flow.redemption(code), headers=proof(mine))).json()
+    assert first["token_type"] == "DPoP"
+    claims = await verified(house, first["access_token"], "throughline-experience")
+    assert claims["cnf"] == {"jkt": mine.thumbprint()}
+    refresh = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    assert (await house.post("/oauth/token", refresh)).json()["error"] == "invalid_grant"
+    assert (await house.post("/oauth/token", refresh, headers=proof(other))).json()["error"] == "invalid_grant"
+    again = await house.post("/oauth/token", refresh, headers=proof(mine))
+    assert again.json()["token_type"] == "DPoP", "a wrong key has used nothing up"
 
 
 async def test_of_two_refreshes_at_once_no_more_than_one_token_is_left(house: PortalHouse) -> None:

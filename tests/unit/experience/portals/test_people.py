@@ -230,6 +230,10 @@ async def test_logging_out_ends_the_session_everywhere_and_leads_back_to_registe
     assert "https://portal.example/bye?state=s+1" in page.text
     assert COOKIE not in browser.http.cookies
     assert not await house.counts(tokens["access_token"])
+    by_hint = {**wish, "client_id": "", "id_token_hint": tokens["id_token"]}
+    assert "portal.example/bye" in (await browser.visits("/oauth/logout?" + str(httpx.QueryParams(by_hint)))).text
+    for wrong in ({**by_hint, "client_id": "other-portal"}, {**by_hint, "id_token_hint": tokens["access_token"]}):
+        assert "portal.example" not in (await browser.visits("/oauth/logout?" + str(httpx.QueryParams(wrong)))).text
 
     browser = await logged_in(house)
     await browser.visits(

@@ -1,0 +1,171 @@
+"""Makes the rounds: takes what is due in hand, carries it, notes what came of it; facts from the bus become messages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from experience_apis.webhooks.delivery_store import CONSUMER, DeliveryStore
+from experience_apis.webhooks.records import DeliveryState, Due, Message, Outcome
+from experience_apis.webhooks.rules import (
+    BY_EVENT,
+    ENDS_AFTER,
+    TEST,
+    is_gone,
+    is_taken,
+    pause_after,
+    signature,
+    told,
+)
+from shared.canonical.events import Event
+from shared.errors.taxonomy import PlatformError
+from shared.outbound.courier import Courier, Receipt
+from shared.persistence import Bus
+from shared.telemetry import counter, get_logger, histogram
+
+_attempts = counter("throughline_experience_webhook_attempts_total", ["outcome"], "Attempts at telling partners.")
+_seconds = histogram("throughline_experience_webhook_seconds", [], "Time from the fact to its being taken.")
+_log = get_logger("throughline.webhooks")
+_AT_ONCE: Final = 16
+_IDLE_SECONDS: Final = 1.0
+_TROUBLE_SECONDS: Final = 2.0
+_LEASE: Final = timedelta(seconds=60)
+_KEPT: Final = timedelta(days=30)
+_SWEEP_SECONDS: Final = 3600.0
+
+
+class Line(Protocol):
+    """Takes one line of the audit log."""
+
+    def __call__(self, line: dict[str, Any], /) -> None:
+        """Write it."""
+        ...
+
+
+class Rounds:
+    """One replica's part in telling partners; any number of replicas share the work."""
+
+    def __init__(self, store: DeliveryStore, courier: Courier, audit: Line) -> None:
+        """`audit` is told of endpoints that were disabled."""
+        self._store = store
+        self._courier = courier
+        self._audit = audit
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def listen(self, bus: Bus) -> None:
+        """Hear of facts partners may be told."""
+        await bus.subscribe(CONSUMER, sorted(BY_EVENT), self.hear)
+
+    async def hear(self, event: Event) -> None:
+        """Owe a fact to all who may hear it. Repeat: nothing more."""
+        if await self._store.spread(f"{event.source}#{event.id}", message_of(event)):
+            self._news.set()
+
+    def wake(self) -> None:
+        """Something is due now."""
+        self._news.set()
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._go(), name="webhooks")
+
+    async def stop(self) -> None:
+        """End; what is in hand falls due again when its lease ends."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._courier.aclose()
+
+    async def _go(self) -> None:
+        swept = 0.0
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                taken = await self.once()
+                if clock() - swept > _SWEEP_SECONDS:
+                    swept = clock()
+                    await self._store.forget_before(datetime.now(UTC) - _KEPT)
+            except PlatformError as error:
+                _log.warning("webhooks wait", code=error.code, reason=error.message)
+                await asyncio.sleep(_TROUBLE_SECONDS)
+                continue
+            if taken < _AT_ONCE:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), _IDLE_SECONDS)
+                self._news.clear()
+
+    async def once(self) -> int:
+        """One round: everything that is due, up to a bound; how many were tried."""
+        due = await self._store.take(_AT_ONCE, _LEASE)
+        if due:
+            async with asyncio.TaskGroup() as group:
+                for one in due:
+                    group.create_task(self._carry(one))
+        return len(due)
+
+    async def _carry(self, due: Due) -> None:
+        body, now = due.body.encode(), datetime.now(UTC)
+        timestamp = int(now.timestamp())
+        headers = {
+            "webhook-id": due.message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(due.keys, due.message_id, timestamp, body),
+        }
+        receipt = await self._courier.post(due.url, body, headers)
+        outcome = await self._judged(due, receipt, now)
+        await self._store.settle(due, outcome)
+        _attempts.labels(outcome.state.value).inc()
+        if outcome.disable_because is not None:
+            self._audit(
+                {"event": "webhook endpoint disabled", "endpoint": due.endpoint_id, "because": outcome.disable_because}
+            )
+
+    async def _judged(self, due: Due, receipt: Receipt, now: datetime) -> Outcome:
+        def outcome(
+            state: DeliveryState, next_at: datetime | None = None, disable_because: str | None = None
+        ) -> Outcome:
+            error = receipt.error or (None if is_taken(receipt.status) else f"Answered {receipt.status}.")
+            return Outcome(receipt.status, receipt.ms, error, receipt.answer, state, next_at, disable_because)
+
+        if is_taken(receipt.status):
+            return outcome(DeliveryState.DELIVERED)
+        if is_gone(receipt.status):
+            return outcome(DeliveryState.FAILED, disable_because="It answered 410 Gone.")
+        since = await self._store.failing_since(due.endpoint_id)
+        pause = pause_after(due.attempts, receipt.retry_after, random.random())  # noqa: S311 - spreads load
+        if pause is not None:
+            return outcome(DeliveryState.PENDING, now + pause)
+        if now - since >= ENDS_AFTER:
+            return outcome(
+                DeliveryState.FAILED, disable_because=f"It has taken nothing since {since:%Y-%m-%d %H:%M} UTC."
+            )
+        return outcome(DeliveryState.FAILED)
+
+
+def message_of(event: Event) -> Message:
+    """A fact of ours as partners are told it: `type`, `timestamp`, and the members of the type."""
+    kind = BY_EVENT[event.type]
+    message_id = f"msg_{event.tenant}_{event.id}"
+    body = {
+        "type": kind.name,
+        "timestamp": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "data": told(kind, event.data),
+    }
+    return Message(message_id, event.tenant, kind.name, event.data.get("customer_id"), json.dumps(body), event.time)
+
+
+def test_message(tenant: str, endpoint_id: str, message_id: str) -> Message:
+    """A message that tells of nothing, to try an endpoint."""
+    now = datetime.now(UTC)
+    body = {
+        "type": TEST,
+        "timestamp": now.isoformat().replace("+00:00", "Z"),
+        "data": {"endpoint_id": endpoint_id},
+    }
+    return Message(message_id, tenant, TEST, None, json.dumps(body), now)
