@@ -43,7 +43,7 @@ from shared.gateway.document import DocumentRefused, GatewayDocuments, load_docu
 from shared.gateway.policies.audit.trail import AuditTrail
 from shared.outbound import Outbound, RetryPolicy, TokenExchange
 from shared.outbound.guarded import AddressRules
-from shared.persistence import Bus, Database, DeadLetters, upgrade
+from shared.persistence import Database, upgrade
 from shared.persistence.idempotency_store import PostgresIdempotencyStore
 from shared.persistence.once import once
 from shared.persistence.usage_store import PostgresUsageStore
@@ -107,9 +107,7 @@ def create_app(settings: ExperienceSettings) -> TierApp:
     )
     clients = ClientRegister(database, revocations, keeper, book, plans=documents.plans, rules=rules)
     wire = ProcessWire(_connection(settings))
-    webhook_rules = replace(rules, seconds=settings.webhook_seconds)
-    room = WebhookRoom.over(database, sealing_secret=_sealing_secret(settings), rules=webhook_rules, audit=trail)
-    bus = Bus(dead_letters=DeadLetters(database))
+    room = _webhooks(settings, database, rules, trail)
     site = developer_site(settings.gateway_dir, settings.openapi_dir, address=settings.issuer_url.rstrip("/"))
 
     @asynccontextmanager
@@ -125,22 +123,17 @@ def create_app(settings: ExperienceSettings) -> TierApp:
             stop([f"THROUGHLINE_EXPERIENCE_{error}"])
         app.state.process_tier = ProcessTier.over(wire)
         app.state.visitors = reception.visitors
-        app.state.login_desk = reception.desk.logins
         app.state.client_desk = clients
         app.state.usage = PostgresUsageStore(database)
         app.state.webhooks = room
-        if settings.nats_url is not None:
-            await bus.connect(settings.nats_url, name="throughline-experience")
-            await room.rounds.listen(bus)
-        room.rounds.start()
+        await room.open(settings.nats_url)
         reading = asyncio.create_task(asyncio.to_thread(site.library.read_ahead), name="developer shelf")
         rotation = asyncio.create_task(rotating(keys, timedelta(days=settings.signing_key_days)))
         try:
             yield
         finally:
             rotation.cancel()
-            await bus.aclose()
-            await room.rounds.stop()
+            await room.aclose()
             await reading
             await used.aclose()
             await wire.aclose()
@@ -152,7 +145,7 @@ def create_app(settings: ExperienceSettings) -> TierApp:
         return Check("database", ok=True)
 
     async def bus_answers() -> Check:
-        is_there = settings.nats_url is None or bus.is_connected
+        is_there = settings.nats_url is None or room.bus.is_connected
         return Check("bus", ok=is_there, reason="" if is_there else "The event bus is unavailable.")
 
     return build_app(
@@ -183,6 +176,11 @@ def create_app(settings: ExperienceSettings) -> TierApp:
             history="/developer/apis/{tier}/{api}/{version}/changelog",
         ),
     )
+
+
+def _webhooks(settings: ExperienceSettings, database: Database, rules: AddressRules, trail: AuditTrail) -> WebhookRoom:
+    patient = replace(rules, seconds=settings.webhook_seconds)
+    return WebhookRoom.over(database, sealing_secret=_sealing_secret(settings), rules=patient, audit=trail)
 
 
 def _documents(settings: ExperienceSettings) -> GatewayDocuments:

@@ -22,6 +22,7 @@ from shared.gateway.policies.lifecycle.handler import state_at
 from shared.gateway.registry import ApiEntry, VersionEntry, load_registry
 from shared.gateway.switchboard import path_shape
 from shared.serving.differences.changelog import ApiChangelog, read_changelog
+from shared.serving.differences.reading import DocumentUnreadable
 from shared.telemetry import get_logger
 
 _EVENTS = "events"
@@ -31,6 +32,7 @@ _TIERS = ("experience", "process", "system")
 _STATES = ("active", "preview", "deprecated", "retired")
 Stamp = tuple[tuple[str, int], ...]
 """Names and times of the files that were read."""
+_UNREADABLE = (DocumentRefused, DocumentUnreadable, OSError, YAMLError, LookupError)
 _log = get_logger("experience.developer")
 
 
@@ -190,7 +192,7 @@ class Library:
 
     def read_ahead(self) -> None:
         """Read before somebody asks; what cannot be read is told to whoever asks."""
-        with suppress(DocumentRefused, OSError, YAMLError, LookupError):
+        with suppress(*_UNREADABLE):
             self.look()
 
     def look(self) -> None:
@@ -203,7 +205,7 @@ class Library:
             return
         try:
             self._shelf = read_shelf(self._gateway, self._openapi, stamp)
-        except (DocumentRefused, OSError, YAMLError, LookupError) as error:
+        except _UNREADABLE as error:
             if self._shelf is None:
                 raise
             _log.warning("developer site keeps what it has", reason=str(error))

@@ -36,7 +36,6 @@ class Node:
     children: tuple[Node, ...] = ()
     is_choice: bool = False
     schema: str | None = None
-    masked_unless: str | None = None
 
     @property
     def is_large(self) -> bool:

@@ -88,6 +88,7 @@ def operation_facts(edition: Edition, operation: Operation, shelf: Shelf, addres
         "parameters": [(p, [node for place, node in nodes if place == p]) for p in _PLACES if _has(nodes, p)],
         "body": body,
         "answers": [one for one in answers if not _is_problem(one)],
+        "masks": operation.told.get("x-masked-unless-scope", {}),
         "problems": [one for one in answers if _is_problem(one)],
         "inputs": [_input(one, document) for one in parameters],
         "samples": _samples(edition, operation, parameters, body, address),

@@ -23,8 +23,9 @@ _ADD_MESSAGE = text("""
 _FAN_OUT = text("""
     INSERT INTO webhook_deliveries (delivery_id, endpoint_id, message_id)
     SELECT 'wdl_' || replace(gen_random_uuid()::text, '-', ''), e.endpoint_id, :message_id
-    FROM webhook_endpoints e
-    WHERE e.tenant = :tenant AND e.state = 'active' AND :event_type = ANY(e.event_types)
+    FROM webhook_endpoints e LEFT JOIN oauth_clients c USING (client_id)
+    WHERE c.is_enabled IS NOT FALSE -- what a client was given to hear ends with the client
+      AND e.tenant = :tenant AND e.state = 'active' AND :event_type = ANY(e.event_types)
       AND (e.customers IS NULL OR :customer_id = ANY(e.customers))
     ON CONFLICT DO NOTHING
 """)
@@ -254,4 +255,5 @@ def _new_id() -> str:
 
 def _delivery(row: RowMapping) -> Delivery:
     facts: dict[str, Any] = dict(row)
-    return Delivery(**{**facts, "state": DeliveryState(facts["state"])})
+    facts["state"] = DeliveryState(facts["state"])
+    return Delivery(**facts)

@@ -72,9 +72,10 @@ class EndpointStore:
             await conn.execute(_LOCK_OWNER, scope)
             if (await conn.execute(_COUNT, scope)).scalar_one() >= _MOST_PER_OWNER:
                 raise RuleViolated(f"There are {_MOST_PER_OWNER} endpoints already; delete one first.")
+            endpoint_id = f"wep_{uuid.uuid4().hex[:24]}"
             facts = {
                 **scope,
-                "endpoint_id": f"wep_{uuid.uuid4().hex[:24]}",
+                "endpoint_id": endpoint_id,
                 "client_id": owner.client_id,
                 "url": url,
                 "description": description,
@@ -82,7 +83,7 @@ class EndpointStore:
                 "customers": None if owner.customers is None else sorted(owner.customers),
             }
             row = (await conn.execute(_INSERT, facts)).mappings().one()
-            await self._add_secret(conn, facts["endpoint_id"])
+            await self._add_secret(conn, endpoint_id)
             return _endpoint(row)
 
     async def list_page(self, owner: Owner, *, after: str | None, limit: int) -> tuple[Sequence[Endpoint], str | None]:
@@ -174,4 +175,6 @@ class EndpointStore:
 
 def _endpoint(row: RowMapping) -> Endpoint:
     facts: dict[str, Any] = dict(row)
-    return Endpoint(**{**facts, "event_types": tuple(facts["event_types"]), "state": EndpointState(facts["state"])})
+    facts["event_types"] = tuple(facts["event_types"])
+    facts["state"] = EndpointState(facts["state"])
+    return Endpoint(**facts)

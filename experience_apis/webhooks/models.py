@@ -54,6 +54,15 @@ class WebhookTypeCard(Shaped):
     ]
 
 
+class WebhookTypes(Shaped):
+    """All that can be told to the caller."""
+
+    types: Annotated[
+        tuple[WebhookTypeCard, ...], Field(max_length=100, description="Kinds of facts the caller may hear of.")
+    ]
+    message: Annotated[Sentence, Field(examples=["3 kinds of facts."])]
+
+
 class EndpointOrder(Shaped):
     """An endpoint to be told of facts."""
 
@@ -109,10 +118,18 @@ class SecretCard(Shaped):
     created_at: Annotated[datetime, Field(description="When it was made (UTC).", examples=["2017-03-16T09:00:00Z"])]
     expires_at: Annotated[
         datetime | None,
-        Field(
-            description="Until when it signs beside its successor (UTC); null: it is the current one.", examples=[None]
-        ),
+        Field(description="Until when it signs beside its successor (UTC); null: the current one.", examples=[None]),
     ]
+
+
+class SigningSecrets(Shaped):
+    """The secrets that sign now."""
+
+    secrets: Annotated[
+        tuple[SecretCard, ...],
+        Field(max_length=10, description="The current one first, then predecessors that still sign beside it."),
+    ]
+    message: Annotated[Sentence, Field(examples=["One secret signs."])]
 
 
 class RotationOrder(Shaped):
@@ -148,9 +165,7 @@ class DeliveryCard(Shaped):
     last_error: Annotated[
         str | None, Field(max_length=500, description="Why the last attempt did not do.", examples=["Answered 500."])
     ]
-    created_at: Annotated[
-        datetime, Field(description="Since when it is owed (UTC).", examples=["2017-03-17T08:40:02Z"])
-    ]
+    created_at: Annotated[datetime, Field(description="When it fell due (UTC).", examples=["2017-03-17T08:40:02Z"])]
     delivered_at: Annotated[
         datetime | None, Field(description="When it was taken (UTC).", examples=["2017-03-17T08:40:03Z"])
     ]

@@ -11,7 +11,7 @@ from experience_apis.webhooks.rounds import Line, Rounds
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, PlatformError
 from shared.outbound.courier import Courier
 from shared.outbound.guarded import AddressRules, admitted
-from shared.persistence import Database
+from shared.persistence import Bus, Database, DeadLetters
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,27 @@ class WebhookRoom:
     deliveries: DeliveryStore
     rounds: Rounds
     rules: AddressRules
+    bus: Bus
 
     @classmethod
     def over(cls, database: Database, *, sealing_secret: str, rules: AddressRules, audit: Line) -> WebhookRoom:
         """The room over the tier's database; `rules` say which addresses may be named and how long one waits."""
         seal = TextSeal(sealing_secret, "webhook secrets")
         deliveries = DeliveryStore(database, seal)
-        return cls(EndpointStore(database, seal), deliveries, Rounds(deliveries, Courier(rules), audit), rules)
+        rounds = Rounds(deliveries, Courier(rules), audit)
+        return cls(EndpointStore(database, seal), deliveries, rounds, rules, Bus(dead_letters=DeadLetters(database)))
+
+    async def open(self, nats_url: str | None) -> None:
+        """Hear of facts, where there is a bus, and begin the rounds."""
+        if nats_url is not None:
+            await self.bus.connect(nats_url, name="throughline-experience")
+            await self.rounds.listen(self.bus)
+        self.rounds.start()
+
+    async def aclose(self) -> None:
+        """End both; what is in hand falls due again."""
+        await self.bus.aclose()
+        await self.rounds.stop()
 
     async def refuse_bad_address(self, url: str) -> None:
         """Refuse an address nobody may name, before it is kept. Raises InvalidRequest naming the field."""

@@ -1,13 +1,14 @@
-"""Makes the rounds: takes what is due in hand, carries it, notes what came of it; facts from the bus become messages."""
+"""Makes the rounds: takes what is due in hand, carries it, notes what came of it; facts become messages here."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from experience_apis.webhooks.delivery_store import CONSUMER, DeliveryStore
 from experience_apis.webhooks.records import DeliveryState, Due, Message, Outcome
@@ -36,14 +37,8 @@ _TROUBLE_SECONDS: Final = 2.0
 _LEASE: Final = timedelta(seconds=60)
 _KEPT: Final = timedelta(days=30)
 _SWEEP_SECONDS: Final = 3600.0
-
-
-class Line(Protocol):
-    """Takes one line of the audit log."""
-
-    def __call__(self, line: dict[str, Any], /) -> None:
-        """Write it."""
-        ...
+Line = Callable[[Mapping[str, Any]], None]
+"""Takes one line of the audit log."""
 
 
 class Rounds:
@@ -142,9 +137,8 @@ class Rounds:
         if pause is not None:
             return outcome(DeliveryState.PENDING, now + pause)
         if now - since >= ENDS_AFTER:
-            return outcome(
-                DeliveryState.FAILED, disable_because=f"It has taken nothing since {since:%Y-%m-%d %H:%M} UTC."
-            )
+            told_since = f"It has taken nothing since {since:%Y-%m-%d %H:%M} UTC."
+            return outcome(DeliveryState.FAILED, disable_because=told_since)
         return outcome(DeliveryState.FAILED)
 
 

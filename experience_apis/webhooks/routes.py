@@ -20,8 +20,8 @@ from experience_apis.webhooks.models import (
     Owed,
     RecoveryOrder,
     RotationOrder,
-    SecretCard,
-    WebhookTypeCard,
+    SigningSecrets,
+    WebhookTypes,
 )
 from experience_apis.webhooks.records import DeliveryState, EndpointState, Owner
 from experience_apis.webhooks.room import WebhookRoom
@@ -83,11 +83,11 @@ Room = Annotated[WebhookRoom, Depends(room_of)]
 Owning = Annotated[Owner, Depends(owner_of)]
 
 
-@router.get("/types", operation_id="listWebhookTypes", summary="What can be told")
-async def list_types(owner: Owning, words: AskedWording) -> ShapedPage[WebhookTypeCard]:
+@router.get("/types", operation_id="readWebhookTypes", summary="What can be told")
+async def list_types(owner: Owning, words: AskedWording) -> WebhookTypes:
     """Kinds of facts the caller may hear of."""
     kinds = [one for one in TYPES.values() if may_hear(one.name, owner.scopes)]
-    return ShapedPage(items=tuple(map(screens.type_card, kinds)), message=words.count("webhook_types", len(kinds)))
+    return WebhookTypes(types=tuple(map(screens.type_card, kinds)), message=words.count("webhook_types", len(kinds)))
 
 
 @router.get("/endpoints", operation_id="listWebhookEndpoints", summary="One's endpoints")
@@ -124,7 +124,7 @@ async def read_endpoint(
     return screens.endpoint_card(found, words)
 
 
-@router.put("/endpoints/{endpoint_id}", operation_id="changeWebhookEndpoint", summary="Change an endpoint")
+@router.put("/endpoints/{endpoint_id}", operation_id="amendWebhookEndpoint", summary="Change an endpoint")
 async def change_endpoint(
     owner: Owning,
     room: Room,
@@ -159,14 +159,13 @@ async def delete_endpoint(owner: Owning, room: Room, endpoint_id: EndpointId) ->
     await room.endpoints.remove(owner, endpoint_id)
 
 
-@router.get("/endpoints/{endpoint_id}/secrets", operation_id="listWebhookSecrets", summary="Secrets that sign")
-async def list_secrets(
-    owner: Owning, room: Room, words: AskedWording, endpoint_id: EndpointId
-) -> ShapedPage[SecretCard]:
+@router.get("/endpoints/{endpoint_id}/secrets", operation_id="readWebhookSecrets", summary="Secrets that sign")
+async def list_secrets(owner: Owning, room: Room, words: AskedWording, endpoint_id: EndpointId) -> SigningSecrets:
     """The current secret, and predecessors that still sign beside it."""
     found = await room.endpoints.secrets(owner, endpoint_id)
-    items = tuple(map(screens.secret_card, found))
-    return ShapedPage(items=items, message=words.count("webhook_secrets", len(items)))
+    return SigningSecrets(
+        secrets=tuple(map(screens.secret_card, found)), message=words.count("webhook_secrets", len(found))
+    )
 
 
 @router.post(
@@ -239,7 +238,7 @@ async def redeliver(owner: Owning, room: Room, endpoint_id: EndpointId, delivery
 
 @router.post(
     "/endpoints/{endpoint_id}/recoveries",
-    operation_id="recoverWebhooks",
+    operation_id="startWebhookRecovery",
     summary="Tell what was missed",
     status_code=202,
 )

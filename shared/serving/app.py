@@ -11,7 +11,7 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.gateway.document import DocumentRefused, GatewayDocuments, load_documents
+from shared.gateway.document import DocumentRefused, GatewayDocuments, Operation, load_documents
 from shared.gateway.gateway import Gateway
 from shared.gateway.policies.audit.trail import AuditTrail
 from shared.gateway.policies.usage.recorder import UsageRecorder, UsageSink
@@ -107,7 +107,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
     revocations: Feed | None = None,
     usage: UsageSink | None = None,
     pages: CatalogPages = CatalogPages(),  # noqa: B008 - frozen
-    version: str = "1",
+    version: str = "1.0.0",
 ) -> TierApp:
     """The tier's application.
 
@@ -160,6 +160,8 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
     app.gateway_tier, app.access, app.audit, app.warnings = tier, access, audit, warnings
     try:
         app.documents = declared = gateway or load_documents(settings.gateway_dir, tier)
+        if revocations is None and distant is None:
+            _refuse_blindness(declared)
         own = settings.issuer_url.rstrip("/")
         issuers = [own, *(one.issuer for one in trusted)]
         metadata = resource_router(lambda: app.documents, address=settings.address, issuers=issuers)
@@ -207,6 +209,19 @@ def _fetched_from(issuer: Outbound | None) -> KeySource:
         return (await issuer.read("GET", "/.well-known/jwks.json")).json()
 
     return fetch
+
+
+def _refuse_blindness(declared: GatewayDocuments) -> None:
+    """Whoever says `refuse` when revocations are stale must be able to read them at all."""
+    strict = {one.name for one in declared.operations() if not one.is_public and _is_strict(one)}
+    if strict:
+        first = min(strict)
+        told = "when_revocations_are_stale: refuse needs CLIENT_ID and CLIENT_SECRET, to read them from the issuer"
+        raise DocumentRefused([f"{first}: {told}"])
+
+
+def _is_strict(operation: Operation) -> bool:
+    return operation.policies.jwt is not None and operation.policies.jwt.when_revocations_are_stale == "refuse"
 
 
 @asynccontextmanager

@@ -29,23 +29,25 @@ Readiness = Callable[[], Awaitable[Check]]
 class Health(BaseModel):
     """The process answers."""
 
-    status: Literal["ok"] = "ok"
-    tier: str = Field(examples=["system"])
+    status: Literal["ok"] = Field(default="ok", description="Always ok: whoever reads it was answered.")
+    tier: str = Field(max_length=40, description="Which tier the process serves.", examples=["system"])
 
 
 class CheckResult(BaseModel):
     """One dependency."""
 
-    name: str = Field(examples=["database"])
-    ok: bool
-    reason: str = ""
+    name: str = Field(max_length=80, description="What the tier depends on.", examples=["database"])
+    ok: bool = Field(description="Whether it does its part just now.", examples=[True])
+    reason: str = Field(
+        default="", max_length=2000, description="Why not, in one sentence; empty when it does.", examples=[""]
+    )
 
 
 class Ready(BaseModel):
     """Whether requests should be sent here."""
 
-    ready: bool
-    checks: list[CheckResult]
+    ready: bool = Field(description="Whether every dependency does its part.", examples=[True])
+    checks: list[CheckResult] = Field(max_length=50, description="One per dependency.")
 
 
 def health_router(tier: str, readiness: Sequence[Readiness]) -> APIRouter:
@@ -54,10 +56,18 @@ def health_router(tier: str, readiness: Sequence[Readiness]) -> APIRouter:
 
     @router.get("/health", summary="Is the process alive", operation_id="getHealth")
     async def health() -> Health:
+        """For liveness probes: looks at nothing but the process itself."""
         return Health(tier=tier)
 
-    @router.get("/ready", summary="Can the tier work", operation_id="getReadiness", responses={503: {"model": Ready}})
+    @router.get(
+        "/ready",
+        summary="Can the tier work",
+        operation_id="getReadiness",
+        responses={503: {"model": Ready, "description": "A dependency is away."}},
+        openapi_extra={"x-errors": "probe"},
+    )
     async def ready(response: Response) -> Ready:
+        """For readiness probes: asks every dependency, and answers 503 while one is away."""
         checks: list[CheckResult] = []
         for check in readiness:
             try:

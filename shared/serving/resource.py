@@ -60,6 +60,7 @@ def resource_router(documents: Callable[[], GatewayDocuments], *, address: str, 
 
     @router.get(METADATA_PATH, summary="Who issues tokens for this tier", operation_id="readProtectedResource")
     async def read_protected_resource(response: Response) -> ProtectedResource:
+        """RFC 9728 for the whole tier; challenges (`WWW-Authenticate`) name this address."""
         response.headers["cache-control"] = "public, max-age=300"
         return current()[""]
 
@@ -73,6 +74,7 @@ def resource_router(documents: Callable[[], GatewayDocuments], *, address: str, 
         api: Annotated[str, Path(max_length=80, description="First part of the API's path.", examples=["pmo"])],
         version: Annotated[str, Path(max_length=20, description="Its major version.", examples=["v1"])],
     ) -> ProtectedResource:
+        """RFC 9728 for one version of an API, with the scopes its operations ask for."""
         found = current().get(f"/{api}/{version}")
         if found is None:
             raise NotFound("There is no such API.")

@@ -102,7 +102,7 @@ def run(house: House, tier: str, folder: Path) -> subprocess.CompletedProcess[st
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=560,
         check=False,
     )
 

@@ -6,8 +6,9 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 from fastapi import FastAPI
@@ -52,7 +53,7 @@ class House:
     address: str
     app: FastAPI
     process: FixedProcessTier
-    loop: asyncio.AbstractEventLoop
+    sessions: dict[str, list[Any]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -116,7 +117,7 @@ def running_house(database_url: str, folder: Path, set_variable: Callable[[str, 
     while not up.wait(0.05):
         assert thread.is_alive(), "the tier did not start"
     try:
-        yield House(address, app, process, loop)
+        yield House(address, app, process)
     finally:
         loop.call_soon_threadsafe(down.set)
         thread.join(20)

@@ -78,11 +78,6 @@ class LoginDesk:
         await self._failures.forget("account", person.name)
         return True
 
-    async def unlock(self, name: str) -> None:
-        """An administrator lets the account try again at once."""
-        await self._failures.forget("account", name.strip().lower())
-        self._audit({"event": "account_unlocked", "person": name})
-
     def _refused(self, outcome: str, person: Person | None, address: str, wait: float) -> LoginRefused:
         _logins.labels(outcome).inc()
         # what was typed is not told: people type their password where the name belongs

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -20,6 +20,7 @@ import yaml
 from fastapi import FastAPI
 
 from experience_apis.desk.pages import asset_address, assets_router
+from experience_apis.developer import catalog
 from experience_apis.developer.catalog import Library, matching
 from experience_apis.developer.examples import example_of
 from experience_apis.developer.guides import GUIDES, guide_text
@@ -30,6 +31,8 @@ from experience_apis.developer.site import Site, site_wording
 from experience_apis.developer.usage import chart
 from shared.errors.taxonomy import LimitExceeded, StillRunning
 from shared.persistence.usage_store import UsageCounts, UsageKey, UsageOfHour
+from shared.serving.differences.changelog import ApiChangelog, ReleaseNotes
+from shared.serving.differences.changes import Change, Weight
 
 ROOT = Path(__file__).parents[3]
 ROOM = ROOT / "experience_apis" / "developer"
@@ -113,6 +116,42 @@ async def test_a_search_looks_at_operations_and_a_filter_at_tier_and_state(
     page = await client.get("/developer/apis?q=<script>alert(1)</script>")
     assert "<script>alert" not in page.text
     assert page.headers["cache-control"] == "no-store"
+
+
+async def test_an_operation_tells_its_limits_and_what_it_hides(client: httpx.AsyncClient) -> None:
+    finance = "/developer/apis/experience/finance/v1/operations"
+    work = (await client.get(f"{finance}/listFinanceWork")).text
+    assert re.search(r"items\[\]\.rate</th><td><code>amounts\.read</code></td><td>null", work)
+    order = (await client.get(f"{finance}/startFinanceBillingRun")).text
+    for told in ("Idempotency-Key", "billing.run", "1,048,576 Byte", "600 requests in 10 s (burst)"):
+        assert told in order
+    token = (await client.get("/developer/apis/experience/identity/v1/operations/issueToken")).text
+    assert "No token is needed." in token
+    assert "Counted per</dt><dd>address" in token
+
+
+async def test_the_changelog_tells_each_release_heaviest_changes_first(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
+    breaking = Change(
+        Weight.BREAKING, "property_removed", "answer 200", "`name` is <gone>.", ("GET /partner/v2/projects",)
+    )
+    added = Change(Weight.ADDITIVE, "property_added", "answer 200", "The answer may now carry `region`.")
+    notes = (
+        ReleaseNotes("2.0.0", "1.1.0", date(2026, 11, 20), "major", (breaking, added)),
+        ReleaseNotes("1.0.0", None, date(2026, 10, 1), "first", ()),
+    )
+    told = ApiChangelog("experience-partner", "v2", "Partners", notes)
+    monkeypatch.setattr(catalog, "_changelog", lambda *_: (told,))
+    changed = Library(ROOT / "deploy" / "gateway", ROOT / "openapi")
+    catalog.read_shelf.cache_clear()
+    monkeypatch.setattr(site, "library", changed)
+    for address in ("/developer/changelog", "/developer/apis/experience/partner/v2/changelog"):
+        page = (await client.get(address)).text
+        assert "<code>name</code> is &lt;gone&gt;." in page
+        assert page.index("Breaking (1)") < page.index("Added (1)") < page.index("The first release.")
+        assert "compared with 1.1.0" in page
+    catalog.read_shelf.cache_clear()
 
 
 def test_every_sentence_stands_in_every_language_and_every_used_one_exists() -> None:

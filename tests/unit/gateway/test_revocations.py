@@ -78,7 +78,7 @@ async def test_when_the_issuer_falls_silent_the_declared_choice_holds(
     kept: RevocationList, declared: str, status: int
 ) -> None:
     policies = {"jwt": {"when_revocations_are_stale": declared, "revocations_stale_after_seconds": 30}}
-    async with opened(documents(policies=policies)) as door:
+    async with opened(documents(policies=policies), client_id="tier-system") as door:
         kept.is_kept_since(time())
         token = door.issuer.token()
         assert (await door.get("/things/v1/things", token=token)).status_code == 200
@@ -90,6 +90,13 @@ async def test_when_the_issuer_falls_silent_the_declared_choice_holds(
             assert answer.headers["retry-after"] == "5"
         kept.take([], now=time())
         assert (await door.get("/things/v1/things", token=token)).status_code == 200
+
+
+async def test_a_tier_that_refuses_when_blind_does_not_start_without_eyes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        async with opened(documents(policies={"jwt": {"when_revocations_are_stale": "refuse"}})):
+            pass
+    assert "needs CLIENT_ID" in capsys.readouterr().err
 
 
 async def test_a_follower_reads_on_where_it_stood_and_keeps_what_it_knows_through_silence() -> None:

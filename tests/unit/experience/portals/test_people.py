@@ -10,7 +10,9 @@ import psycopg
 import pytest
 
 from experience_apis.app import create_app
-from experience_apis.identity.people.store import FailureStore
+from experience_apis.identity.people.login import LoginDesk
+from experience_apis.identity.people.passwords import PasswordKeeper
+from experience_apis.identity.people.store import FailureStore, PeopleStore
 from shared.persistence import Database
 
 from .browser import ISSUER, Browser, Flow, password_of
@@ -109,7 +111,8 @@ async def test_one_address_cannot_try_many_names(house: PortalHouse) -> None:
 
 
 async def test_an_unknown_name_takes_as_long_as_a_wrong_password(house: PortalHouse) -> None:
-    desk = house.app.state.login_desk
+    database = Database(house.url)
+    desk = LoginDesk(PeopleStore(database), FailureStore(database), PasswordKeeper(), lambda _line: None)
     spent: dict[str, list[float]] = {"dora": [], "nobody": []}
     for _ in range(5):
         for name, times in spent.items():
@@ -117,6 +120,7 @@ async def test_an_unknown_name_takes_as_long_as_a_wrong_password(house: PortalHo
             await desk.login(name, "wrong", "198.51.100.7")
             times.append(time.perf_counter() - begun)
             house.runs("DELETE FROM login_failures")
+    await database.aclose()
     known, unknown = (min(times) for times in spent.values())
     assert 0.5 < known / unknown < 2, spent
 
