@@ -117,13 +117,6 @@ class MalformedRequest(InvalidRequest):
     sentence = "The request could not be read."
 
 
-class JsonLimitsExceeded(MalformedRequest):
-    """The body is deeper, wider or longer than any honest one, or names a member twice."""
-
-    code = "json_limits_exceeded"
-    sentence = "The JSON of the request is deeper, wider or longer than allowed."
-
-
 class NotAuthenticated(Refused):
     """No token, or one that does not count."""
 
@@ -138,13 +131,6 @@ class NotPermitted(Refused):
     status = 403
     code = "not_permitted"
     sentence = "The caller may not do this."
-
-
-class AddressNotPermitted(NotPermitted):
-    """The network the request comes from is not let in."""
-
-    code = "address_not_permitted"
-    sentence = "Requests from this network address are not let in here."
 
 
 class SameRequester(NotPermitted):
@@ -175,14 +161,6 @@ class MethodNotAllowed(Refused):
     status = 405
     code = "method_not_allowed"
     sentence = "The resource does not support this method."
-
-
-class NotAcceptable(Refused):
-    """The caller takes none of the media types this operation speaks."""
-
-    status = 406
-    code = "not_acceptable"
-    sentence = "None of the media types the caller accepts is spoken here."
 
 
 class Conflict(Refused):

@@ -12,9 +12,7 @@ from shared.errors.taxonomy import (
     Defect,
     LimitExceeded,
     MethodNotAllowed,
-    Misconfigured,
     NotAuthenticated,
-    NotFound,
     Overloaded,
     PlatformError,
     TooManyAtOnce,
@@ -27,20 +25,6 @@ _FINDINGS_IN_DETAIL = 3
 _REGISTERED = "https://iana.org/assignments/http-problem-types#"
 QUOTA_TYPE = f"{_REGISTERED}quota-exceeded"
 CAPACITY_TYPE = f"{_REGISTERED}temporary-reduced-capacity"
-
-
-class UnknownVersion(NotFound):
-    """The API exists, this version of it does not; `known_versions` names those that do."""
-
-    code = "unknown_version"
-    sentence = "There is no such version of this API."
-
-
-class CountersDown(Misconfigured):
-    """Requests cannot be counted and the policy says to refuse then."""
-
-    code = "counters_unavailable"
-    sentence = "Requests cannot be counted at present; try again shortly."
 
 
 def problem_type(kind: type[PlatformError]) -> str:

@@ -13,7 +13,7 @@ from shared.gateway.kit import App, Kit
 from shared.gateway.paths import PathTree
 from shared.gateway.policies.lifecycle.config import Lifecycle, LifecycleState
 from shared.gateway.policies.lifecycle.handler import is_retired, retired
-from shared.gateway.problem import UnknownVersion
+from shared.gateway.refusals import UnknownVersion
 from shared.gateway.supplies import Supplies
 from shared.persistence.kept_answers import KeptAnswer
 

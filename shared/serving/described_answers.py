@@ -12,7 +12,6 @@ from shared.errors.taxonomy import (
     InvalidRequest,
     LimitExceeded,
     MalformedRequest,
-    NotAcceptable,
     NotAuthenticated,
     NotFound,
     NotPermitted,
@@ -25,6 +24,7 @@ from shared.errors.taxonomy import (
     VersionRetired,
 )
 from shared.gateway.problem import MEDIA_TYPE, problem_document
+from shared.gateway.refusals import NotAcceptable
 
 _CORRELATION = "0b6f2f6c4f1d4c0f9e1b7a52d3c8e914"
 _PATH = "/finance/v1/invoices/inv_7pq2m5xk3ta4r6c2m5xk"

@@ -55,6 +55,7 @@ class Receiver:
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     def said(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.got]
@@ -69,6 +70,7 @@ async def receiver() -> AsyncGenerator[Receiver]:
         yield made
     finally:
         server.close()
+        await server.wait_closed()
 
 
 @dataclass

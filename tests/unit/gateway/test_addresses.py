@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.errors.taxonomy import AddressNotPermitted
 from shared.gateway.policies.ip_filter.config import IpFilter
 from shared.gateway.policies.ip_filter.handler import IpFilterHandler
 from shared.gateway.policies.ip_filter.networks import Networks
 from shared.gateway.policies.proxies.config import Proxies
 from shared.gateway.policies.proxies.handler import ProxiesHandler, bare_address
+from shared.gateway.refusals import AddressNotPermitted
 from tests.unit.gateway.door import documents, opened
 from tests.unit.gateway.stand import kit_of
 

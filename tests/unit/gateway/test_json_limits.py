@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.errors.taxonomy import JsonLimitsExceeded, MalformedRequest
+from shared.errors.taxonomy import MalformedRequest
 from shared.gateway.policies.json_limits.config import JsonLimits
 from shared.gateway.policies.json_limits.handler import JsonLimitsHandler
 from shared.gateway.policies.json_limits.shape import Bounds, Exceeded, is_plainly_within, measure
+from shared.gateway.refusals import JsonLimitsExceeded
 from tests.unit.gateway.door import Door, documents, opened
 from tests.unit.gateway.stand import kit_of
 

@@ -23,7 +23,7 @@ from shared.gateway.policies.rate_limit.handler import RateLimitHandler
 from shared.gateway.policies.rate_limit.leases import LeasePurse
 from shared.gateway.policies.rate_limit.local import process_counters
 from shared.gateway.policies.rate_limit.replicated import PATIENCE_SECONDS, ReplicatedCounters
-from shared.gateway.problem import CountersDown
+from shared.gateway.refusals import CountersDown
 from tests.unit.gateway.redis_store import RedisStore, free_port
 from tests.unit.gateway.replica import knock, supplies
 

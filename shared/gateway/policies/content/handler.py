@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable
 
-from shared.errors.taxonomy import FieldFinding, MalformedRequest, NotAcceptable, UnsupportedContent
+from shared.errors.taxonomy import FieldFinding, MalformedRequest, UnsupportedContent
 from shared.gateway.kit import Kit
 from shared.gateway.policies.content.accept import Acceptance
 from shared.gateway.policies.content.config import Content
 from shared.gateway.problem import MEDIA_TYPE
+from shared.gateway.refusals import NotAcceptable
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from shared.errors.taxonomy import AddressNotPermitted
 from shared.gateway.kit import Kit
 from shared.gateway.policies.ip_filter.config import IpFilter
 from shared.gateway.policies.ip_filter.networks import Networks
+from shared.gateway.refusals import AddressNotPermitted
 
 
 class IpFilterHandler:

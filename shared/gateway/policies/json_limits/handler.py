@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-from shared.errors.taxonomy import FieldFinding, JsonLimitsExceeded, MalformedRequest
+from shared.errors.taxonomy import FieldFinding, MalformedRequest
 from shared.gateway.kit import Kit
 from shared.gateway.policies.json_limits.config import JsonLimits
 from shared.gateway.policies.json_limits.shape import Bounds, Exceeded, is_plainly_within, measure
+from shared.gateway.refusals import JsonLimitsExceeded
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LONG = 128 * 1024

@@ -21,7 +21,7 @@ from shared.gateway.policies.rate_limit.counters import (
     Standing,
     count_of,
 )
-from shared.gateway.problem import CountersDown
+from shared.gateway.refusals import CountersDown
 from shared.gateway.supplies import Supplies
 
 _REMEMBERED_CALLERS = 10_000
