@@ -56,7 +56,9 @@ class CustomerInvoice(Shaped):
     contract_reference: Annotated[
         str, Field(max_length=255, description="Number of the statement of work.", examples=["SOW-E02EF8F1"])
     ]
-    project_id: Annotated[Id, Field(description="Our id of the project; the same in every system.", examples=["prj_h4yvivbriyviclnaeuyy"])]
+    project_id: Annotated[
+        Id, Field(description="Our id of the project; the same in every system.", examples=["prj_h4yvivbriyviclnaeuyy"])
+    ]
     period: Annotated[Period, Field(examples=["2017-04"])]
     invoice_on: InvoiceOn
     net: Net

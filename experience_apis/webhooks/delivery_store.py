@@ -41,14 +41,14 @@ _TAKE = text(f"""
     FROM webhook_endpoints e, webhook_messages m
     WHERE d.delivery_id IN (
         SELECT w.delivery_id FROM webhook_deliveries w JOIN (
-            SELECT x.delivery_id, row_number() OVER (PARTITION BY x.endpoint_id ORDER BY x.next_at, x.position) AS place
+            SELECT x.delivery_id, row_number() OVER (PARTITION BY x.endpoint_id ORDER BY x.next_at, x.position) place,
+                   (SELECT count(*) FROM webhook_deliveries h WHERE h.endpoint_id = x.endpoint_id
+                    AND h.state = 'pending' AND h.leased_until > now()) AS in_hand
             FROM webhook_deliveries x JOIN webhook_endpoints y USING (endpoint_id)
             WHERE x.state = 'pending' AND x.next_at <= now() AND y.state = 'active'
               AND (x.leased_until IS NULL OR x.leased_until <= now())
-              AND {_PER_ENDPOINT} > (SELECT count(*) FROM webhook_deliveries h WHERE h.endpoint_id = x.endpoint_id
-                                     AND h.state = 'pending' AND h.leased_until > now())
         ) ranked USING (delivery_id)
-        WHERE ranked.place <= {_PER_ENDPOINT}
+        WHERE ranked.place <= {_PER_ENDPOINT} - ranked.in_hand
         ORDER BY w.next_at LIMIT :limit FOR UPDATE OF w SKIP LOCKED)
       AND e.endpoint_id = d.endpoint_id AND m.message_id = d.message_id
     RETURNING d.delivery_id, d.endpoint_id, e.url, m.message_id, m.body, d.attempts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -51,6 +51,7 @@ class Rounds:
         self._audit = audit
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._carrying: set[asyncio.Task[None]] = set()
 
     async def listen(self, bus: Bus) -> None:
         """Hear of facts partners may be told."""
@@ -71,10 +72,10 @@ class Rounds:
 
     async def stop(self) -> None:
         """End; what is in hand falls due again when its lease ends."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        tasks = [*self._carrying] if self._task is None else [self._task, *self._carrying]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._courier.aclose()
 
     async def _go(self) -> None:
@@ -82,7 +83,7 @@ class Rounds:
         clock = asyncio.get_running_loop().time
         while True:
             try:
-                taken = await self.once()
+                begun = await self.begin()
                 if clock() - swept > _SWEEP_SECONDS:
                     swept = clock()
                     await self._store.forget_before(datetime.now(UTC) - _KEPT)
@@ -90,19 +91,26 @@ class Rounds:
                 _log.warning("webhooks wait", code=error.code, reason=error.message)
                 await asyncio.sleep(_TROUBLE_SECONDS)
                 continue
-            if taken < _AT_ONCE:
+            if not begun:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), _IDLE_SECONDS)
                 self._news.clear()
 
-    async def once(self) -> int:
-        """One round: everything that is due, up to a bound; how many were tried."""
-        due = await self._store.take(_AT_ONCE, _LEASE)
-        if due:
-            async with asyncio.TaskGroup() as group:
-                for one in due:
-                    group.create_task(self._carry(one))
-        return len(due)
+    async def begin(self) -> Sequence[asyncio.Task[None]]:
+        """Take in hand what is due, as far as hands are free, and begin to carry it: who is slow holds up nobody."""
+        free = _AT_ONCE - len(self._carrying)
+        due = await self._store.take(free, _LEASE) if free else ()
+        begun = [asyncio.create_task(self._carry(one)) for one in due]
+        for task in begun:
+            self._carrying.add(task)
+            task.add_done_callback(self._ended)
+        return begun
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._carrying.discard(task)
+        self._news.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("a delivery was not noted; it falls due again", reason=str(error))
 
     async def _carry(self, due: Due) -> None:
         body, now = due.body.encode(), datetime.now(UTC)

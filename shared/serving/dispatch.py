@@ -14,9 +14,13 @@ from starlette.convertors import StringConvertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.gateway.gateway import Served
+from shared.serving.calls import direct_call
 from shared.serving.query import declared_names, refuse_unknown
 
 _NOTHING_TO_CLOSE = AsyncExitStack()  # the framework wants one; these routes never put anything on it
+_TELEMETRY = "fastapi.telemetry"  # in the scope of a request whose inner steps the framework traces
+_JSON = (b"content-type", b"application/json")
+_SUCCESS = 200
 _STACKS = ("fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack")
 
 
@@ -45,6 +49,7 @@ def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
     endpoint = route.endpoint
     declared = declared_names(route.dependant) if route.include_in_schema else None  # pages read what they like
     takes_files = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
+    call = direct_call(route)
     handle = None if takes_files or _closes_something(route.dependant) else _handler(target)
     router = app.router
 
@@ -73,14 +78,31 @@ def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
         request = Request(scope, receive, send)
         try:
             response = await handle(request)
-        except Exception as error:
-            answer = _answering(error, scope["starlette.exception_handlers"][0])
-            if answer is None:
-                raise
-            response = await answer(request, error)
+        except _answered(scope) as error:
+            response = await _answering(error, scope)(request, error)
         await response(scope, receive, send)
 
-    return go_straight
+    if call is None:
+        return go_straight
+    status = route.status_code or _SUCCESS
+
+    async def go_directly(scope: Scope, receive: Receive, send: Send) -> None:
+        if app.dependency_overrides or _TELEMETRY in scope:
+            await go_straight(scope, receive, send)
+            return
+        prepare(scope)
+        try:
+            found = await call(scope, receive, send)
+        except _answered(scope) as error:
+            found = await _answering(error, scope)(Request(scope, receive, send), error)
+        if not isinstance(found, bytes):
+            await found(scope, receive, send)
+            return
+        headers = [(b"content-length", b"%d" % len(found)), _JSON]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": found})
+
+    return go_directly
 
 
 def _handler(target: ASGIApp) -> Any:
@@ -98,5 +120,11 @@ def _closes_something(dependant: Any) -> bool:
     )
 
 
-def _answering(error: Exception, handlers: Any) -> Any:
-    return next((handlers[kind] for kind in type(error).__mro__ if kind in handlers), None)
+def _answered(scope: Scope) -> tuple[type[Exception], ...]:
+    """The errors the application has an answer for; all others are the gate's."""
+    return tuple(scope["starlette.exception_handlers"][0])
+
+
+def _answering(error: Exception, scope: Scope) -> Any:
+    handlers = scope["starlette.exception_handlers"][0]
+    return next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -103,6 +104,17 @@ def _keep_ids(rows: list[Body]) -> None:
         _keep_ids(row.get("milestones", []))
 
 
+def _small_project(body: Body, path_parameters: Body) -> None:
+    """One of two projects with one workstream and milestone: the PSA is asked dozens of times for a large one."""
+    name = list(path_parameters)[-1]
+    path_parameters[name] = f"prj-fuzz-{len(str(path_parameters[name])) % 2}"
+    body["workstreams"] = body["workstreams"][:1]
+    for row in body["workstreams"]:
+        row["id"] = "wks-fuzz"
+        row["milestones"] = row.get("milestones", [])[:1]
+    _one_currency(body, path_parameters)
+
+
 def _draft(body: Body, path_parameters: Body) -> None:
     """Net is the sum of the lines, gross is net plus tax, all in one currency."""
     _one_currency(body, path_parameters)
@@ -114,12 +126,29 @@ def _draft(body: Body, path_parameters: Body) -> None:
     body["gross"]["amount"] = format((net + tax).quantize(Decimal(1).scaleb(-digits)), "f")
 
 
+def _reachable(body: Body, path_parameters: Body) -> None:  # noqa: ARG001 - every rule takes both
+    """Names of hosts are looked up: an address of this machine needs no look-up."""
+    if isinstance(body.get("url"), str):
+        body["url"] = "https://127.0.0.1:9/hooks"
+
+
+def _lately(body: Body, path_parameters: Body) -> None:  # noqa: ARG001 - every rule takes both
+    """Facts are kept for thirty days."""
+    now = datetime.now(UTC)
+    body["since"] = (now - timedelta(days=2)).isoformat()
+    if body.get("until") is not None:
+        body["until"] = (now - timedelta(days=1)).isoformat()
+
+
 _RULES: dict[str, Callable[[Body, Body], None]] = {
     "/erp/v1/customers/{customer_id}": _customer,
     "/erp/v1/projects/{project_id}": _one_currency,
     "/erp/v1/contracts/{contract_id}": _one_currency,
     "/erp/v1/billing-schedules/{schedule_id}": _one_currency,
     "/erp/v1/invoices/{invoice_id}": _draft,
-    "/psa/v1/projects/{project_id}": _one_currency,
+    "/psa/v1/projects/{project_id}": _small_project,
+    "/webhooks/v1/endpoints": _reachable,
+    "/webhooks/v1/endpoints/{endpoint_id}": _reachable,
+    "/webhooks/v1/endpoints/{endpoint_id}/recoveries": _lately,
     "/psa/v1/billing-marks/{invoice_id}": _same_id("invoice_id"),
 }

@@ -93,6 +93,7 @@ def run(house: House, tier: str, folder: Path) -> subprocess.CompletedProcess[st
     return subprocess.run(  # noqa: S603 - the tool of this environment, with arguments of ours
         [
             str(Path(sys.executable).with_name("schemathesis")),
+            *("--config-file", str(Path(__file__).with_name("schemathesis.toml"))),
             *("run", f"{house.url(tier)}/openapi.json"),
             *("--url", house.url(tier), "--header", f"Authorization:Bearer {token(house, tier)}"),
             *("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(CASES_PER_OPERATION)),
