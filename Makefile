@@ -49,6 +49,10 @@ types: $(BIN)/.development
 
 architecture: $(BIN)/.development
 	$(BIN)/lint-imports
+	$(BIN)/throughline policies check
+	$(BIN)/throughline specs lint
+	$(BIN)/throughline specs check
+	$(BIN)/throughline journeys check openapi/arazzo/*.yaml
 
 check: $(BIN)/.development
 	$(BIN)/pytest

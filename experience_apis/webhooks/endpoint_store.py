@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from experience_apis.desk.sealing import TextSeal
 from experience_apis.webhooks.records import Endpoint, EndpointState, Owner, Secret
 from experience_apis.webhooks.rules import new_secret
-from shared.errors.taxonomy import Conflict, NotFound, RuleViolated, StaleVersion
+from shared.errors.taxonomy import Conflict, NotFound, StaleVersion
 from shared.persistence import Database
 
 _MOST_PER_OWNER = 20
@@ -71,7 +71,7 @@ class EndpointStore:
             scope = {"tenant": owner.tenant, "owner": owner.subject}
             await conn.execute(_LOCK_OWNER, scope)
             if (await conn.execute(_COUNT, scope)).scalar_one() >= _MOST_PER_OWNER:
-                raise RuleViolated(f"There are {_MOST_PER_OWNER} endpoints already; delete one first.")
+                raise Conflict(f"There are {_MOST_PER_OWNER} endpoints already; delete one first.")
             endpoint_id = f"wep_{uuid.uuid4().hex[:24]}"
             facts = {
                 **scope,

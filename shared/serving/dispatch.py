@@ -14,14 +14,14 @@ from starlette.convertors import StringConvertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.gateway.gateway import Served
-from shared.serving.calls import direct_call
+from shared.serving.calls import Call, direct_call
 from shared.serving.query import declared_names, refuse_unknown
 
 _NOTHING_TO_CLOSE = AsyncExitStack()  # the framework wants one; these routes never put anything on it
+_STACKS = ("fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack")
 _TELEMETRY = "fastapi.telemetry"  # in the scope of a request whose inner steps the framework traces
 _JSON = (b"content-type", b"application/json")
 _SUCCESS = 200
-_STACKS = ("fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack")
 
 
 def served_routes(app: FastAPI) -> Iterator[Served]:
@@ -34,75 +34,106 @@ def served_routes(app: FastAPI) -> Iterator[Served]:
                 yield Served(method, route.path_format, _straight(app, route))
 
 
-def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
-    """The route's own application, fed with what the router would have found; None for paths it reads differently."""
-    target: ASGIApp | None = getattr(route, "app", None)
-    template = route.path_format or ""
-    convertors: dict[str, Any] = getattr(route, "param_convertors", {})
-    parts = template.split("/")
-    places = [(part[1:-1], at) for at, part in enumerate(parts) if part.startswith("{") and part.endswith("}")]
-    is_plain = len(places) == template.count("{") and all(type(one) is StringConvertor for one in convertors.values())
-    original = route.original_route
-    if target is None or not isinstance(original, APIRoute) or not is_plain:
-        return None
-    straight: ASGIApp = target
-    endpoint = route.endpoint
-    declared = declared_names(route.dependant) if route.include_in_schema else None  # pages read what they like
-    takes_files = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
-    call = direct_call(route)
-    handle = None if takes_files or _closes_something(route.dependant) else _handler(target)
-    router = app.router
+class Wrapped:
+    """The way to a route's own application, fed with what the router would have found."""
 
-    def prepare(scope: Scope) -> None:
-        if declared is not None and scope["query_string"]:
-            refuse_unknown(scope["query_string"], declared)
-        segments = scope["path"].split("/") if places else ()
-        scope["path_params"] = {name: segments[at] for name, at in places}
-        scope["endpoint"] = endpoint
-        scope["route"] = original
-        scope["router"] = router
+    def __init__(self, app: FastAPI, route: RouteContext, target: ASGIApp) -> None:
+        parts = (route.path_format or "").split("/")
+        self._app = app
+        self._target = target
+        self._places = [(part[1:-1], at) for at, part in enumerate(parts) if part.startswith("{")]
+        # pages read what they like
+        self._declared = declared_names(route.dependant) if route.include_in_schema else None
+        self._found = {"endpoint": route.endpoint, "route": route.original_route, "router": app.router}
 
-    async def go(scope: Scope, receive: Receive, send: Send) -> None:
-        prepare(scope)
+    def prepare(self, scope: Scope) -> None:
+        """Write down what the router would have found.
+
+        Raises: InvalidRequest for a query parameter nobody declared.
+        """
+        if self._declared is not None and scope["query_string"]:
+            refuse_unknown(scope["query_string"], self._declared)
+        scope.update(self._found)
+        if self._places:
+            segments = scope["path"].split("/")
+            scope["path_params"] = {name: segments[at] for name, at in self._places}
+        else:
+            scope["path_params"] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request through everything the framework wraps around a route."""
+        self.prepare(scope)
         async with AsyncExitStack() as files:
             scope["fastapi_middleware_astack"] = files
-            await straight(scope, receive, send)
+            await self._target(scope, receive, send)
 
-    if handle is None:
-        return go
 
-    async def go_straight(scope: Scope, receive: Receive, send: Send) -> None:
-        prepare(scope)
+class Handled(Wrapped):
+    """The way to the framework's handler of a route that leaves nothing to close."""
+
+    def __init__(self, app: FastAPI, route: RouteContext, target: ASGIApp, handle: Any) -> None:
+        super().__init__(app, route, target)
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request without the framework's wrappers."""
+        self.prepare(scope)
         for stack in _STACKS:
             scope[stack] = _NOTHING_TO_CLOSE
         request = Request(scope, receive, send)
         try:
-            response = await handle(request)
+            response = await self._handle(request)
         except _answered(scope) as error:
             response = await _answering(error, scope)(request, error)
         await response(scope, receive, send)
 
-    if call is None:
-        return go_straight
-    status = route.status_code or _SUCCESS
 
-    async def go_directly(scope: Scope, receive: Receive, send: Send) -> None:
-        if app.dependency_overrides or _TELEMETRY in scope:
-            await go_straight(scope, receive, send)
+class Direct(Handled):
+    """The way to the endpoint itself."""
+
+    def __init__(self, app: FastAPI, route: RouteContext, target: ASGIApp, handle: Any, call: Call) -> None:
+        super().__init__(app, route, target, handle)
+        self._call = call
+        self._status = route.status_code or _SUCCESS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request without the framework, unless somebody wants to watch it or has replaced a dependency."""
+        if _TELEMETRY in scope or self._app.dependency_overrides:
+            await super().__call__(scope, receive, send)
             return
-        prepare(scope)
+        self.prepare(scope)
         try:
-            found = await call(scope, receive, send)
+            found = await self._call(scope, receive, send)
         except _answered(scope) as error:
             found = await _answering(error, scope)(Request(scope, receive, send), error)
         if not isinstance(found, bytes):
             await found(scope, receive, send)
             return
         headers = [(b"content-length", b"%d" % len(found)), _JSON]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
         await send({"type": "http.response.body", "body": found})
 
-    return go_directly
+
+def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:
+    """The shortest way that does all the framework would; None for paths that only its router can read."""
+    target: ASGIApp | None = getattr(route, "app", None)
+    if target is None or not isinstance(route.original_route, APIRoute) or not _is_plain(route):
+        return None
+    takes_files = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
+    handle = None if takes_files or _closes_something(route.dependant) else _handler(target)
+    if handle is None:
+        return Wrapped(app, route, target)
+    call = direct_call(route)
+    return Handled(app, route, target, handle) if call is None else Direct(app, route, target, handle, call)
+
+
+def _is_plain(route: RouteContext) -> bool:
+    """Whether every parameter of the path is one whole segment of it."""
+    parts = (route.path_format or "").split("/")
+    places = sum(part.startswith("{") and part.endswith("}") for part in parts)
+    convertors: dict[str, Any] = getattr(route, "param_convertors", {})
+    is_text = all(type(one) is StringConvertor for one in convertors.values())
+    return is_text and places == (route.path_format or "").count("{")
 
 
 def _handler(target: ASGIApp) -> Any:

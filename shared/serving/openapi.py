@@ -86,12 +86,23 @@ def _describe(operation: dict[str, Any], facts: Operation, reason: str | None, s
         operation["x-public"] = reason
     if facts.method != "GET":
         statuses |= {409, 412, 415}
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _without_null(parameter["schema"])
     _describe_answers(operation, facts, statuses, schemas)
     if "requestBody" in operation:
         _describe_body(operation, schemas)
     if facts.policies.idempotency is not None:
         required = facts.policies.idempotency.required
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY | {"required": required})
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter is there or left out: `null` cannot be written in a path, a query or a header."""
+    branches = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if len(branches) != 1:
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**branches[0], **rest}
 
 
 def _describe_answers(operation: dict[str, Any], facts: Operation, statuses: set[int], schemas: dict[str, Any]) -> None:

@@ -328,14 +328,33 @@ async def people_of(house: House, tenant: str) -> None:
         "plan": "trial",
         "scopes": ["deals.read"],
     }
-    developer = await house.real_token(f"{tenant}-developer")
-    made = await house.ask("experience", "POST", "/clients/v1/clients", token=developer, json=order)
+    made = await house.ask("experience", "POST", "/clients/v1/clients", tenant=tenant, json=order)
     assert made.status_code == 201, made.text
-    # RFC 5737 keeps 203.0.113.0/24 for documentation; a numbered public address needs no look-up
+    # a numbered public address needs no look-up; nothing is ever sent there before an event is told
     hook = {"url": "https://8.8.8.8/hooks", "event_types": ["project.activated"]}
-    partner = await house.real_token(f"{tenant}-partner")
-    added = await house.ask("experience", "POST", "/webhooks/v1/endpoints", token=partner, json=hook)
+    added = await house.ask("experience", "POST", "/webhooks/v1/endpoints", tenant=tenant, json=hook)
     assert added.status_code == 201, added.text
+    await recorded(house, added.json()["id"], tenant)
+
+
+async def recorded(house: House, endpoint: str, tenant: str) -> None:
+    """A message to the endpoint that was delivered long ago."""
+    message, delivery = f"msg_{MARKS[tenant]}", f"wdl_{MARKS[tenant]}"
+    house.ask_database(
+        "experience",
+        "INSERT INTO webhook_messages (message_id, tenant, event_type, body, occurred_at)"
+        " VALUES (%s, %s, 'project.activated', '{}', now())",
+        message,
+        tenant,
+    )
+    house.ask_database(
+        "experience",
+        "INSERT INTO webhook_deliveries (delivery_id, endpoint_id, message_id, state, attempts, next_at, delivered_at)"
+        " VALUES (%s, %s, %s, 'delivered', 1, NULL, now())",
+        delivery,
+        endpoint,
+        message,
+    )
 
 
 def body_of(answer: httpx.Response) -> Any:

@@ -1,0 +1,175 @@
+"""Walks what the policy documents declare: ids of a tenant's own for every path, bodies from the published examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+from shared.gateway.document import Operation
+from tests.security.firms import MARKS
+from tests.security.house import OURS, House, Served, body_of
+
+PARAMETER = re.compile(r"\{([^}]*)\}")
+# Where ids come from when no declared list stands before the parameter: (list, member of its items).
+SOURCES: dict[str, tuple[str, str]] = {
+    "/journeys/v1/opportunities/{id}": ("/quote-to-project/v1/runs", "opportunity_id"),
+    "/pmo/v1/deals/{opportunity_id}": ("/pmo/v1/board", "opportunity_id"),
+    "/erp/v1/customers/{customer_id}": ("/crm/v1/customers", "id"),
+}
+NAMED = ("id", "run_id", "name", "client_id", "opportunity_id", "invoice_id", "project_id")
+STATEMENTS = {
+    "/invoice-to-cash/v1/runs/{run_id}": "SELECT workflow_uuid FROM dbos.workflow_status WHERE workflow_uuid LIKE %s",
+}
+
+
+def parameters(operation: Operation) -> list[str]:
+    """Names of its path parameters."""
+    return PARAMETER.findall(operation.path)
+
+
+def lists(tier: Served) -> list[Operation]:
+    """Guarded reads without a path parameter."""
+    return [one for one in tier.guarded if one.method == "GET" and not parameters(one)]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in an answer."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def ids(value: Any) -> Iterator[tuple[str, str]]:
+    """(member, text) of everything in an answer that is named like an id."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if isinstance(inner, str) and (name == "id" or name.endswith("_id")):
+                yield name, inner
+            else:
+                yield from ids(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from ids(inner)
+
+
+async def seen(house: House, tier: Served, tenant: str, **claims: Any) -> dict[str, Any]:
+    """What the tenant's caller reads at every list of the tier, by path."""
+    found: dict[str, Any] = {}
+    for operation in lists(tier):
+        answer = await house.ask(tier.name, "GET", operation.path, tenant=tenant, claims=claims)
+        assert answer.status_code == 200, f"{operation.name}: {answer.status_code} {answer.text[:300]}"
+        found[operation.path] = body_of(answer)
+    return found
+
+
+def filled(path: str, values: dict[str, str]) -> str:
+    """The path with ids in it."""
+    return PARAMETER.sub(lambda match: values[match[1]], path)
+
+
+class Ids:
+    """Ids of one tenant's records at one tier, for any path that takes some."""
+
+    def __init__(self, house: House, tier: Served, told: dict[str, Any], tenant: str = OURS) -> None:
+        self.house, self.tier, self.told, self.tenant = house, tier, told, tenant
+        self.by_member: dict[str, list[str]] = {}
+        for member, value in ids(list(told.values())):
+            self.by_member.setdefault(member, []).append(value)
+
+    async def paths(self, operation: Operation) -> list[str]:
+        """The operation's path with ids the tenant has; none when the tenant has nothing of the kind."""
+        ready = [""]
+        pattern = ""
+        for segment in operation.path.strip("/").split("/"):
+            values = await self._values(f"{pattern}/{segment}", ready) if segment.startswith("{") else None
+            if values is None:
+                ready = [f"{one}/{segment}" for one in ready]
+            else:
+                ready = values
+            pattern = f"{pattern}/{segment}"
+        return ready
+
+    async def _values(self, pattern: str, ready: list[str]) -> list[str]:
+        source, member = SOURCES.get(pattern, (pattern.rpartition("/")[0], ""))
+        if source in self.told:
+            return [f"{ready[0]}/{value}" for value in _members(self.told[source], pattern, member)]
+        if pattern in STATEMENTS:
+            like = f"%{self.tenant}%"
+            rows = self.house.ask_database(self.tier.name, STATEMENTS[pattern], like)
+            return [f"{ready[0]}/{str(row[0]).rpartition(':')[2]}" for row in rows]
+        found: list[str] = []
+        for one in ready:  # a list below a record
+            answer = await self.house.ask(self.tier.name, "GET", one, tenant=self.tenant)
+            if answer.status_code == 200:
+                found += [f"{one}/{value}" for value in _members(body_of(answer), pattern, member)]
+        return found
+
+    def body(self, schema_example: Any) -> Any:
+        """An example with the tenant's own ids in the place of the example's."""
+        made = deepcopy(schema_example)
+        self._put_in(made)
+        return made
+
+    def _put_in(self, value: Any) -> None:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                if isinstance(inner, str) and name in self.by_member:
+                    value[name] = self.by_member[name][0]
+                elif isinstance(inner, list) and name.endswith("_ids") and name[:-1] in self.by_member:
+                    value[name] = self.by_member[name[:-1]][:2]
+                else:
+                    self._put_in(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                self._put_in(inner)
+
+
+def _members(told: Any, pattern: str, member: str) -> list[str]:
+    parameter = PARAMETER.findall(pattern)[-1]
+    rows: list[dict[str, Any]] = told.get("items", []) if isinstance(told, dict) else []
+    names = (member,) if member else (parameter, *NAMED)
+    found = [next((row[name] for name in names if isinstance(row.get(name), str)), None) for row in rows]
+    return [one for one in found if one is not None]
+
+
+def resolved(document: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """A schema with its reference followed."""
+    while isinstance(schema, dict) and "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema if isinstance(schema, dict) else {}
+
+
+def described(tier: Served, operation: Operation) -> dict[str, Any]:
+    """The operation in the tier's own document, {} for pages."""
+    plain = PARAMETER.sub("{}", operation.path)
+    for path, item in tier.app.openapi()["paths"].items():
+        if PARAMETER.sub("{}", path) == plain and operation.method.lower() in item:
+            found: dict[str, Any] = item[operation.method.lower()]
+            return found
+    return {}
+
+
+def json_body(tier: Served, operation: Operation) -> tuple[dict[str, Any], Any] | None:
+    """Schema and published example of the JSON body, or None when it takes none."""
+    content = described(tier, operation).get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None
+    document = tier.app.openapi()
+    schema = resolved(document, content["schema"])
+    for one in schema.get("anyOf", []):
+        schema = resolved(document, one) if resolved(document, one).get("properties") else schema
+    examples = content.get("examples")
+    example = next(iter(examples.values()))["value"] if examples else content.get("example", {})
+    return schema, example
+
+
+def others_marks(tenant: str) -> str:
+    """What stands in the ids of the tenant and of nobody else."""
+    return MARKS[tenant]
