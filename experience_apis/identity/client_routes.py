@@ -35,7 +35,7 @@ ClientId = Annotated[
         examples=["harbour-reports-5f2c91aa"],
     ),
 ]
-Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 ScopeName = Annotated[str, Field(max_length=80, pattern=r"^[a-z_]+(\.[a-z_]+){1,3}$", examples=["deals.read"])]
 Scopes = Annotated[
     list[ScopeName], Field(max_length=50, description="What it may do, scope by scope.", examples=[["deals.read"]])

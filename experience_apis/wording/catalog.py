@@ -60,7 +60,7 @@ def best_language(accepted: str | None) -> str:
     return min(wanted)[2] if wanted else DEFAULT
 
 
-def asked_wording(
+async def asked_wording(
     response: Response,
     accept_language: Annotated[
         str | None,

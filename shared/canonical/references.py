@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b32encode
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -96,6 +96,11 @@ class Page(CanonicalModel, Generic[Item]):
         description="Pass as `cursor` to read on; null on the last page.",
         examples=["eyJhZnRlciI6MTAwfQ"],
     )
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+        """How documents call it: `DealPage`."""
+        return f"{params[0].__name__}Page"
 
 
 class Written(CanonicalModel):

@@ -100,7 +100,7 @@ class Compiler:
             self._secure(chain, policies.security_headers)
         chain.headers += lifecycle_headers(lifecycle) if lifecycle else catalog_link()
         if policies.access_log is not None:
-            chain.afters = (AccessLogHandler(policies.access_log, self._supplies.access_line, name).after,)
+            chain.afters = (AccessLogHandler(policies.access_log, self._supplies.access_form, name).after,)
         return chain
 
     def _refuse_misfits(self, operation: Operation) -> None:
@@ -190,7 +190,7 @@ class Compiler:
             chain.dressers = (*chain.dressers, cors.dress)
         afters: list[After] = []
         if policies.access_log is not None:
-            afters.append(AccessLogHandler(policies.access_log, self._supplies.access_line, operation.name).after)
+            afters.append(AccessLogHandler(policies.access_log, self._supplies.access_form, operation.name).after)
         if policies.audit is not None:
             afters.append(AuditHandler(self._supplies.audit_line, operation.name, operation.api).after)
         if policies.usage is not None and self._supplies.usage is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -168,15 +169,14 @@ async def _run(chain: Chain, kit: Kit, inner: App, send: Send) -> None:
     if kit.answer is not None:
         await _tell(kit.answer, send)
         return
-    work = _keep_then_tell(kit, inner, send) if kit.on_answer is not None else inner(kit.scope, kit.receive, send)
-    if kit.deadline is None:
-        await work
-    elif chain.dry_deadline is None:
-        await within(kit, work)
-    else:
-        await work
-        if monotonic() > kit.deadline:
-            chain.dry_deadline(kit, TimeRanOut())
+    if kit.on_answer is not None:
+        inner = partial(_keep_then_tell, kit, inner)
+    if kit.deadline is not None and chain.dry_deadline is None:
+        await within(kit, kit.deadline, inner, send)
+        return
+    await inner(kit.scope, kit.receive, send)
+    if kit.deadline is not None and chain.dry_deadline is not None and monotonic() > kit.deadline:
+        chain.dry_deadline(kit, TimeRanOut())
 
 
 async def _refuse(chain: Chain, kit: Kit, error: PlatformError, send: Send) -> None:
@@ -193,7 +193,7 @@ async def _tell(answer: KeptAnswer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
-async def _keep_then_tell(kit: Kit, inner: App, send: Send) -> None:
+async def _keep_then_tell(kit: Kit, inner: App, scope: Scope, receive: Receive, send: Send) -> None:
     """The answer is kept before it is told: a caller never holds an answer that a repeat would not get."""
     start: Message = {}
     chunks: list[bytes] = []
@@ -206,7 +206,7 @@ async def _keep_then_tell(kit: Kit, inner: App, send: Send) -> None:
 
     assert kit.on_answer is not None  # noqa: S101 - asked for by the caller
     try:
-        await inner(kit.scope, kit.receive, collect)
+        await inner(scope, receive, collect)
     except BaseException:
         if kit.on_failure is not None:
             with suppress(PlatformError):  # a claim that cannot be given back ends by itself

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -24,7 +23,6 @@ HEAD_EXTENSION = "throughline.head"
 """ASGI extension of a server that takes ready header lines for the head it writes next."""
 
 
-@dataclass(slots=True)
 class Kit:
     """One request on its way through the chain.
 
@@ -33,10 +31,6 @@ class Kit:
     up; `mask` rewrites the answer's body; `releases` are called once the request has ended, however it ended.
     """
 
-    scope: Scope
-    receive: Receive
-    method: str
-    path: str
     correlation_id: str = ""
     traceparent: str = ""
     principal: Principal | None = None
@@ -50,10 +44,24 @@ class Kit:
     deadline: float | None = None
     mask: Mask | None = None
     releases: list[Callable[[], None]] | None = None
-    started: float = field(default_factory=perf_counter)
     _headers: dict[bytes, bytes] | None = None
     _body: bytes | None = None
     _address: str | None = None
+
+    def __init__(self, scope: Scope, receive: Receive, method: str, path: str) -> None:
+        """What is not known yet stands in the class: most requests never write most of it."""
+        self.scope = scope
+        self.receive = receive
+        self.method = method
+        self.path = path
+        self.started = perf_counter()
+
+    def hold(self, release: Callable[[], None]) -> None:
+        """Something was taken for this request: the gate calls `release` once it has ended, however it ended."""
+        if self.releases is None:
+            self.releases = [release]
+        else:
+            self.releases.append(release)
 
     def header(self, name: bytes) -> bytes | None:
         """A request header by its lower-case name."""

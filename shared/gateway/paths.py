@@ -42,6 +42,20 @@ class PathTree(Generic[T]):
         found = self._literal.get((method, path))
         if found is not None:
             return found
+        node = self._root
+        for part in path.split("/")[1:]:
+            literal, any_one = node.named.get(part), node.any_one
+            if any_one is None:
+                if literal is None:
+                    return None
+                node = literal
+            elif literal is None and part:
+                node = any_one
+            else:  # two ways to go on
+                return self._first(method, path)
+        return node.methods.get(method)
+
+    def _first(self, method: str, path: str) -> T | None:
         for node in self._nodes(path):
             if (entry := node.methods.get(method)) is not None:
                 return entry

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Hashable
 
 _TICK_SECONDS = 0.1
+_MOST_IDLE = 10_000
 
 
 class Pool:
@@ -84,29 +85,48 @@ class Pool:
         loop.call_later(_TICK_SECONDS, self._tick, loop, now + _TICK_SECONDS)
 
 
+class Holder:
+    """How many places one caller, or one operation, holds."""
+
+    __slots__ = ("held", "release")
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.release = self._release
+        """Gives one place back; bound once, for every request hands it on."""
+
+    def take(self, most: int) -> bool:
+        """One more place; False when there are `most` already."""
+        if self.held >= most:
+            return False
+        self.held += 1
+        return True
+
+    def _release(self) -> None:
+        self.held -= 1
+
+
 class Places:
     """All pools and counts of one tier in this process; they outlive a reload of the documents."""
 
     def __init__(self) -> None:
         self.pools: dict[Hashable, Pool] = {}
-        self.held: dict[Hashable, int] = {}
+        self._held: dict[Hashable, Holder] = {}
 
     def pool(self, name: Hashable, most: int, waiting: int) -> Pool:
         """The pool of that name and size."""
         return self.pools.setdefault((name, most, waiting), Pool(most, waiting))
 
-    def take(self, holder: Hashable, most: int) -> bool:
-        """One more place of a holder's; False when it has `most` already."""
-        held = self.held.get(holder, 0)
-        if held >= most:
-            return False
-        self.held[holder] = held + 1
-        return True
+    @property
+    def held(self) -> dict[Hashable, int]:
+        """Who holds how many places; whoever holds none is left out."""
+        return {name: one.held for name, one in self._held.items() if one.held}
 
-    def release(self, holder: Hashable) -> None:
-        """One place less; a holder of none is forgotten."""
-        held = self.held[holder] - 1
-        if held:
-            self.held[holder] = held
-        else:
-            del self.held[holder]
+    def holder(self, name: Hashable) -> Holder:
+        """Whoever that name means; those without places are forgotten when there are many."""
+        found = self._held.get(name)
+        if found is None:
+            if len(self._held) >= _MOST_IDLE:
+                self._held = {known: one for known, one in self._held.items() if one.held}
+            found = self._held[name] = Holder()
+        return found

@@ -17,6 +17,8 @@ from shared.persistence.once import Once, OnceHere
 
 Line = Callable[[Mapping[str, Any]], None]
 """Takes one structured line of a log."""
+LineForm = Callable[[Mapping[str, Any]], Line]
+"""Makes a log of lines that all say the same first."""
 
 
 class IdempotencyStore(Protocol):
@@ -59,6 +61,11 @@ def drop_line(_line: Mapping[str, Any]) -> None:
     """A log that forgets."""
 
 
+def drop_form(_said: Mapping[str, Any]) -> Line:
+    """Lines of a log that forgets."""
+    return drop_line
+
+
 @dataclass(frozen=True, slots=True)
 class Supplies:
     """Everything the handlers of one tier are made from."""
@@ -80,6 +87,6 @@ class Supplies:
     used: Once = field(default_factory=OnceHere)
     places: Places = field(default_factory=Places)
     usage: UsageTallies | None = None
-    access_line: Line = drop_line
+    access_form: LineForm = drop_form
     audit_line: Line = drop_line
     warn_line: Line = drop_line

@@ -185,7 +185,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
                 revocations=withdrawn,
                 used=used,
                 usage=recorder,
-                access_line=access,
+                access_form=access.form,
                 audit_line=trail,
                 warn_line=warnings,
             ),

@@ -14,12 +14,16 @@ from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import RouteContext
+from fastapi.utils import is_body_allowed_for_status_code
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-Call = Callable[[Scope, Receive, Send], Awaitable[Response | bytes]]
-"""From a request to the answer, or to the JSON of an ordinary one."""
+Told = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers and body of an ordinary answer."""
+Call = Callable[[Scope, Receive, Send], Awaitable[Response | Told]]
+_JSON = (b"content-type", b"application/json")
+_SUCCESS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +38,39 @@ class _Asked:
     path: tuple[tuple[str, str, Callable[..., Any]], ...]
     query: list[Any]
     headers: list[Any]
-    requests: tuple[str, ...]
+    request: str | None
+    response: str | None
 
     @property
     def wants_request(self) -> bool:
         """Whether anything here is read from the framework's view of the request."""
-        return bool(self.query or self.headers or self.requests) or any(one.wants_request for one in self.inner)
+        own = self.query or self.headers or self.request
+        return bool(own) or any(one.wants_request for one in self.inner)
+
+    @property
+    def wants_response(self) -> bool:
+        """Whether anything here writes headers or a status of its own."""
+        return self.response is not None or any(one.wants_response for one in self.inner)
+
+
+class _Given:
+    """What one request brings, and what was found out from it so far."""
+
+    __slots__ = ("errors", "known", "request", "response", "scope")
+
+    def __init__(self, scope: Scope, request: Request | None, response: Response | None) -> None:
+        self.scope = scope
+        self.request = request
+        self.response = response
+        self.known: dict[tuple[Any, ...], Any] = {}
+        self.errors: list[Any] = []
 
 
 def direct_call(route: RouteContext) -> Call | None:
     """What the framework would do for this route, done directly; None where it does more than we know of.
 
     Known are: asynchronous endpoints without a body whose answer has a model, parameters in path, query and headers,
-    the request itself, and functions depended on that ask for no more than that.
+    the request, headers to add, and functions depended on that ask for no more than that.
     """
     field = route.response_field
     endpoint = route.dependant.call
@@ -61,27 +85,46 @@ def direct_call(route: RouteContext) -> Call | None:
     if field is None or asked is None:
         return None
     validate, serialize = field.validate, _serializer(route)
-    call, wants_request = asked.call, asked.wants_request
+    call, wants_request, wants_response = asked.call, asked.wants_request, asked.wants_response
+    status = route.status_code or _SUCCESS
     told = {"function": route.name, "path": route.path_format}
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> Response | bytes:
-        errors: list[Any] = []
+    async def answer(scope: Scope, receive: Receive, send: Send) -> Response | Told:
         request = Request(scope, receive, send) if wants_request else None
+        given = _Given(scope, request, _blank() if wants_response else None)
+        values: dict[str, Any] = {}
         if asked.inner:
-            values = await _solved(asked, scope, request, {}, errors)
-        else:
-            values: dict[str, Any] = {}
-            _read(asked, scope, request, values, errors)
-        if errors:
-            raise RequestValidationError(errors)
+            await _solve(asked, given, values)
+        _read(asked, given, values)
+        if given.errors:
+            raise RequestValidationError(given.errors)
         found = await call(**values)
         if isinstance(found, Response):
             return found
         value, errors = validate(found, {}, loc=("response",))
         if errors:
             raise ResponseValidationError(errors, body=found, endpoint_ctx=told)  # type: ignore[arg-type]
-        return serialize(value)
+        body = serialize(value)
+        if given.response is not None:
+            return _dressed(given.response, status, body)
+        return status, [(b"content-length", b"%d" % len(body)), _JSON], body
 
+    return answer
+
+
+def _blank() -> Response:
+    """Where the endpoint and what it depends on may leave headers and a status."""
+    response = Response()
+    response.raw_headers = []
+    response.status_code = None  # type: ignore[assignment] # as the framework hands it out: not yet said
+    return response
+
+
+def _dressed(wished: Response, status: int, body: bytes) -> Response:
+    answer = Response(body, wished.status_code or status, media_type="application/json")
+    if not is_body_allowed_for_status_code(answer.status_code):
+        answer.body = b""
+    answer.raw_headers += wished.raw_headers
     return answer
 
 
@@ -114,7 +157,6 @@ def _asked(dependant: Dependant) -> _Asked | None:
         or dependant.body_params
         or dependant.http_connection_param_name
         or dependant.websocket_param_name
-        or dependant.response_param_name
         or dependant.background_tasks_param_name
         or dependant.security_scopes_param_name
         or any(
@@ -135,49 +177,46 @@ def _asked(dependant: Dependant) -> _Asked | None:
         path=tuple((one.name, one.validation_alias or one.alias, one.validate) for one in dependant.path_params),
         query=dependant.query_params,
         headers=dependant.header_params,
-        requests=(dependant.request_param_name,) if dependant.request_param_name else (),
+        request=dependant.request_param_name,
+        response=dependant.response_param_name,
     )
 
 
-async def _solved(
-    asked: _Asked, scope: Scope, request: Request | None, known: dict[Any, Any], errors: list[Any]
-) -> dict[str, Any]:
-    """The arguments of a function: what it depends on is called once per request, whoever asks for it."""
-    values: dict[str, Any] = {}
+async def _solve(asked: _Asked, given: _Given, values: dict[str, Any]) -> None:
+    """Call what a function depends on: each once per request, whoever asks for it."""
     for one in asked.inner:
-        before = len(errors)
+        before = len(given.errors)
+        arguments: dict[str, Any] = {}
         if one.inner:
-            given = await _solved(one, scope, request, known, errors)
-        else:
-            given: dict[str, Any] = {}
-            _read(one, scope, request, given, errors)
-        if len(errors) > before:
+            await _solve(one, given, arguments)
+        _read(one, given, arguments)
+        if len(given.errors) > before:
             continue
-        if one.key in known:
-            found = known[one.key]
+        if one.key in given.known:
+            found = given.known[one.key]
         else:
-            found = await (one.call(**given) if one.is_async else run_in_threadpool(one.call, **given))
-            known[one.key] = found
+            found = await (one.call(**arguments) if one.is_async else run_in_threadpool(one.call, **arguments))
+            given.known[one.key] = found
         if one.name is not None:
             values[one.name] = found
-    _read(asked, scope, request, values, errors)
-    return values
 
 
-def _read(asked: _Asked, scope: Scope, request: Request | None, values: dict[str, Any], errors: list[Any]) -> None:
+def _read(asked: _Asked, given: _Given, values: dict[str, Any]) -> None:
     """Arguments out of the request itself, in the framework's order."""
     for name, alias, validate in asked.path:
-        value, faults = validate(scope["path_params"][alias], values, loc=("path", alias))
+        value, faults = validate(given.scope["path_params"][alias], {}, loc=("path", alias))
         if faults:
-            errors += faults
+            given.errors += faults
         else:
             values[name] = value
-    if request is None:
-        return
-    for fields, given in ((asked.query, "query_params"), (asked.headers, "headers")):
-        if fields:
-            found, faults = request_params_to_args(fields, getattr(request, given))
-            values.update(found)
-            errors += faults
-    for name in asked.requests:
-        values[name] = request
+    request = given.request
+    if request is not None:
+        for fields, there in ((asked.query, "query_params"), (asked.headers, "headers")):
+            if fields:
+                found, faults = request_params_to_args(fields, getattr(request, there))
+                values.update(found)
+                given.errors += faults
+        if asked.request is not None:
+            values[asked.request] = request
+    if asked.response is not None:
+        values[asked.response] = given.response

@@ -7,21 +7,19 @@ from contextlib import AsyncExitStack
 from inspect import getclosurevars, isasyncgenfunction, isfunction, isgeneratorfunction
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.params import Form
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.convertors import StringConvertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.gateway.gateway import Served
-from shared.serving.calls import Call, direct_call
+from shared.serving.calls import Call, Told, direct_call
 from shared.serving.query import declared_names, refuse_unknown
 
 _NOTHING_TO_CLOSE = AsyncExitStack()  # the framework wants one; these routes never put anything on it
 _STACKS = ("fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack")
 _TELEMETRY = "fastapi.telemetry"  # in the scope of a request whose inner steps the framework traces
-_JSON = (b"content-type", b"application/json")
-_SUCCESS = 200
 
 
 def served_routes(app: FastAPI) -> Iterator[Served]:
@@ -94,7 +92,6 @@ class Direct(Handled):
     def __init__(self, app: FastAPI, route: RouteContext, target: ASGIApp, handle: Any, call: Call) -> None:
         super().__init__(app, route, target, handle)
         self._call = call
-        self._status = route.status_code or _SUCCESS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request without the framework, unless somebody wants to watch it or has replaced a dependency."""
@@ -105,13 +102,13 @@ class Direct(Handled):
         try:
             found = await self._call(scope, receive, send)
         except _answered(scope) as error:
-            found = await _answering(error, scope)(Request(scope, receive, send), error)
-        if not isinstance(found, bytes):
+            found: Response | Told = await _answering(error, scope)(Request(scope, receive, send), error)
+        if isinstance(found, Response):
             await found(scope, receive, send)
             return
-        headers = [(b"content-length", b"%d" % len(found)), _JSON]
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": found})
+        status, headers, body = found
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def _straight(app: FastAPI, route: RouteContext) -> ASGIApp | None:

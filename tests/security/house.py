@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ from shared.persistence.database import Database
 from shared.serving.app import TierApp
 from system_apis.app import create_app as create_system
 from system_apis.settings import SystemSettings
+from tests.conformance.netsuite import samples as samples_of
 from tests.security.firms import MARKS, Firms, at_work, billed, fill, until
+from tests.unit.experience.portals.browser import Browser
 from tests.unit.experience.tier import listener, serving
 from tests.unit.gateway.door import GATEWAY_DIR
 from tests.unit.system.tier import Vendors, vendors_of, write_tenants
@@ -188,6 +191,12 @@ class House:
                 return found
             cursor = {"cursor": told["next_cursor"]}
 
+    def browser(self) -> Browser:
+        """A browser nobody has used yet, at an address of its own."""
+        address = f"10.9.{secrets.randbelow(250)}.{secrets.randbelow(250)}"
+        transport = httpx.ASGITransport(self.tiers["experience"].app, client=(address, 40_000))
+        return Browser(httpx.AsyncClient(transport=transport, base_url=self.issuer))
+
     async def real_token(self, client_id: str, **form: str) -> str:
         """A token earned at the token endpoint."""
         answer = await self.http.post(
@@ -285,6 +294,7 @@ async def furnished(house: House, tenant: str) -> None:
     await house.vendors[tenant].load(2)
     for path in ("/crm/v1/opportunities", "/crm/v1/customers", "/erp/v1/legal-entities", "/erp/v1/rate-cards"):
         assert await house.items("system", path, tenant)
+    await connected(house, tenant)
     await fill(house.firms, tenant)
     mark = MARKS[tenant]
     waiting = await house.items("process", "/approvals/v1/approvals", tenant, status="open")
@@ -317,6 +327,28 @@ async def furnished(house: House, tenant: str) -> None:
 
     await until(f"invoice approval of {tenant}", drafted)
     await people_of(house, tenant)
+
+
+async def connected(house: House, tenant: str) -> None:
+    """Customer, project, contract, schedule and invoice of the tenant in its PSA and ERP."""
+    samples: list[tuple[str, Any]] = [
+        ("/erp/v1/customers/cus_acme", {"customer": wire(samples_of.customer()), "legal_entity_code": "HC-DE"}),
+        ("/psa/v1/projects/prj_acme", wire(samples_of.plan())),
+        ("/erp/v1/projects/prj_acme", wire(samples_of.plan())),
+        ("/erp/v1/contracts/con_acme", wire(samples_of.contract())),
+        ("/erp/v1/billing-schedules/bs-con_acme", wire(samples_of.schedule())),
+        ("/erp/v1/invoices/inv_acme", wire(samples_of.draft())),
+    ]
+    for path, body in samples:
+        text = json.dumps(body).replace("_acme", f"_{MARKS[tenant]}").replace('"harbour"', f'"{tenant}"')
+        path = path.replace("_acme", f"_{MARKS[tenant]}")
+        answer = await house.ask("system", "PUT", path, tenant=tenant, json=json.loads(text))
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+
+
+def wire(model: Any) -> Any:
+    """A canonical model as it travels."""
+    return model.model_dump(mode="json")
 
 
 async def people_of(house: House, tenant: str) -> None:

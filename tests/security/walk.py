@@ -15,12 +15,31 @@ PARAMETER = re.compile(r"\{([^}]*)\}")
 # Where ids come from when no declared list stands before the parameter: (list, member of its items).
 SOURCES: dict[str, tuple[str, str]] = {
     "/journeys/v1/opportunities/{id}": ("/quote-to-project/v1/runs", "opportunity_id"),
+    "/pmo/v1/journeys/{opportunity_id}": ("/pmo/v1/board", "opportunity_id"),
     "/pmo/v1/deals/{opportunity_id}": ("/pmo/v1/board", "opportunity_id"),
-    "/erp/v1/customers/{customer_id}": ("/crm/v1/customers", "id"),
 }
 NAMED = ("id", "run_id", "name", "client_id", "opportunity_id", "invoice_id", "project_id")
+# Records no list shows; made by the house under names of its own, or kept by the engine.
+MADE: dict[str, str] = {
+    "/psa/v1/projects/{project_id}": "prj_{mark}",
+    "/psa/v1/billing-marks/{invoice_id}": "inv_{mark}",
+    "/erp/v1/customers/{customer_id}": "cus_{mark}",
+    "/erp/v1/projects/{project_id}": "prj_{mark}",
+    "/erp/v1/contracts/{contract_id}": "con_{mark}",
+    "/erp/v1/billing-schedules/{schedule_id}": "bs-con_{mark}",
+    "/erp/v1/invoices/{invoice_id}": "inv_{mark}",
+    "/crm/v1/opportunities/{opportunity_id}/invoices/{invoice_id}": "inv_{mark}",
+}
 STATEMENTS = {
-    "/invoice-to-cash/v1/runs/{run_id}": "SELECT workflow_uuid FROM dbos.workflow_status WHERE workflow_uuid LIKE %s",
+    "/invoice-to-cash/v1/runs/{run_id}": (
+        "SELECT split_part(workflow_uuid, ':', 3) FROM dbos.workflow_status"
+        " WHERE workflow_uuid LIKE 'invoice-to-cash:' || %s || ':collect-%%'"
+    ),
+}
+# Lists that speak of the caller's own token, or that only tiers may read, and of whom they tell.
+NO_LISTS = {
+    "/oauth/userinfo": "speaks of the person of the token",
+    "/oauth/revocations": "told to the tiers themselves, which serve every tenant; no client of a person may ask for it",
 }
 
 
@@ -31,7 +50,8 @@ def parameters(operation: Operation) -> list[str]:
 
 def lists(tier: Served) -> list[Operation]:
     """Guarded reads without a path parameter."""
-    return [one for one in tier.guarded if one.method == "GET" and not parameters(one)]
+    reads = [one for one in tier.guarded if one.method == "GET" and not parameters(one)]
+    return [one for one in reads if one.path not in NO_LISTS]
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -97,13 +117,14 @@ class Ids:
         return ready
 
     async def _values(self, pattern: str, ready: list[str]) -> list[str]:
+        if pattern in MADE:
+            return [f"{one}/{MADE[pattern].format(mark=MARKS[self.tenant])}" for one in ready]
         source, member = SOURCES.get(pattern, (pattern.rpartition("/")[0], ""))
         if source in self.told:
             return [f"{ready[0]}/{value}" for value in _members(self.told[source], pattern, member)]
         if pattern in STATEMENTS:
-            like = f"%{self.tenant}%"
-            rows = self.house.ask_database(self.tier.name, STATEMENTS[pattern], like)
-            return [f"{ready[0]}/{str(row[0]).rpartition(':')[2]}" for row in rows]
+            rows = self.house.ask_database(self.tier.name, STATEMENTS[pattern], self.tenant)
+            return [f"{ready[0]}/{row[0]}" for row in rows]
         found: list[str] = []
         for one in ready:  # a list below a record
             answer = await self.house.ask(self.tier.name, "GET", one, tenant=self.tenant)
@@ -168,8 +189,3 @@ def json_body(tier: Served, operation: Operation) -> tuple[dict[str, Any], Any] 
     examples = content.get("examples")
     example = next(iter(examples.values()))["value"] if examples else content.get("example", {})
     return schema, example
-
-
-def others_marks(tenant: str) -> str:
-    """What stands in the ids of the tenant and of nobody else."""
-    return MARKS[tenant]

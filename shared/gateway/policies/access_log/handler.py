@@ -6,7 +6,7 @@ from time import perf_counter
 
 from shared.gateway.kit import Kit
 from shared.gateway.policies.access_log.config import AccessLog
-from shared.gateway.supplies import Line
+from shared.gateway.supplies import LineForm
 
 _FIRST_BAD_STATUS = 400
 
@@ -14,10 +14,9 @@ _FIRST_BAD_STATUS = 400
 class AccessLogHandler:
     """Writes the line."""
 
-    def __init__(self, config: AccessLog, line: Line, operation: str) -> None:
+    def __init__(self, config: AccessLog, form: LineForm, operation: str) -> None:
         self._skip_success = config.skip_success
-        self._line = line
-        self._operation = operation
+        self._line = form({"event": "request", "operation": operation})
 
     def after(self, kit: Kit) -> None:
         """Tell of the request."""
@@ -26,8 +25,6 @@ class AccessLogHandler:
         principal = kit.principal
         self._line(
             {
-                "event": "request",
-                "operation": self._operation,
                 "path": kit.path,
                 "status": kit.status,
                 "ms": round((perf_counter() - kit.started) * 1000, 2),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from functools import partial
 
 from shared.errors.taxonomy import Overloaded, TooManyAtOnce
 from shared.gateway.kit import Kit
@@ -35,25 +34,20 @@ class ConcurrencyHandler:
             who: Hashable = (None, kit.address) if principal is None else (principal.tenant, principal.client_id)
             if self._per_client is not None:
                 who = (self._operation, who)
-            if not self._places.take(who, most):
+            holder = self._places.holder(who)
+            if not holder.take(most):
                 told = f"Already {most} requests of this caller are in progress."
                 raise TooManyAtOnce(
                     told,
                     retry_after=self._retry_after,
                     extra={"max_at_once": most, "violated-policies": ["concurrency"]},
                 )
-            _keep(kit, partial(self._places.release, who))
+            kit.hold(holder.release)
         if self._per_operation is not None:
-            if not self._places.take(self._operation, self._per_operation):
+            holder = self._places.holder(self._operation)
+            if not holder.take(self._per_operation):
                 raise Overloaded(
                     "This operation is already at work for as many callers as it can serve.",
                     retry_after=self._retry_after,
                 )
-            _keep(kit, partial(self._places.release, self._operation))
-
-
-def _keep(kit: Kit, release: partial[None]) -> None:
-    if kit.releases is None:
-        kit.releases = [release]
-    else:
-        kit.releases.append(release)
+            kit.hold(holder.release)

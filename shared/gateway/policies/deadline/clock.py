@@ -6,15 +6,17 @@ from asyncio import AbstractEventLoop, Task, TimerHandle, current_task, get_runn
 from time import monotonic
 from typing import Any
 
+from shared.telemetry.context import TimeLimit
 
-class Watch:
+
+class Watch(TimeLimit):
     """A task that is cancelled when its time has come; `is_up` says that this is why."""
 
-    __slots__ = ("at", "cancelling", "is_up", "task")
+    __slots__ = ("cancelling", "is_up", "task")
 
     def __init__(self, task: Task[Any], at: float) -> None:
-        self.task = task
-        self.at = at
+        super().__init__(at)
+        self.task: Task[Any] | None = task
         self.cancelling = task.cancelling()
         self.is_up = False
 
@@ -44,10 +46,9 @@ class Clock:
     def end(self, watch: Watch) -> bool:
         """Watch it no longer; True, once, when its cancellation was ours and nobody else's."""
         self._open.discard(watch)
-        if not watch.is_up:
-            return False
-        watch.is_up = False
-        return watch.task.uncancel() <= watch.cancelling
+        task, watch.task = watch.task, None  # the task's context may hold the watch: they must not hold each other
+        watch.is_over = True  # for background work that took the context along: it is nobody's time limit any more
+        return watch.is_up and task is not None and task.uncancel() <= watch.cancelling
 
     def _set(self, at: float) -> None:
         assert self._loop is not None  # noqa: S101 - set by `begin`
@@ -62,7 +63,8 @@ class Clock:
         for watch in [one for one in self._open if one.at <= now]:
             self._open.discard(watch)
             watch.is_up = True
-            watch.task.cancel()
+            if watch.task is not None:
+                watch.task.cancel()
         if self._open:
             self._set(min(one.at for one in self._open))
 

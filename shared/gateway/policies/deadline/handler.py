@@ -7,10 +7,10 @@ from collections.abc import Awaitable
 from time import monotonic
 
 from shared.errors.taxonomy import DeadlineExceeded, FieldFinding, MalformedRequest, TimeRanOut
-from shared.gateway.kit import Kit
+from shared.gateway.kit import App, Kit, Send
 from shared.gateway.policies.deadline.clock import clock
 from shared.gateway.policies.deadline.config import Deadline
-from shared.telemetry.context import TimeLimit, deadline
+from shared.telemetry.context import deadline
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_DIGITS = 10
@@ -37,25 +37,21 @@ class DeadlineHandler:
         kit.deadline = monotonic() + min(self._seconds, int(given) / 1000)
 
 
-async def within(kit: Kit, work: Awaitable[None]) -> None:
-    """Wait for the work until `kit.deadline`; outgoing calls see the same moment.
+async def within(kit: Kit, at: float, inner: App, send: Send) -> None:
+    """Let the application work until the monotonic second `at`; outgoing calls see the same moment.
 
     Raises: TimeRanOut for a read, DeadlineExceeded for a write, whose effect is then not known.
     """
-    assert kit.deadline is not None  # noqa: S101 - asked for by the caller
-    limit = TimeLimit(kit.deadline)
-    token = deadline.set(limit)
-    watch = clock.begin(kit.deadline)
+    watch = clock.begin(at)
+    deadline.set(watch)  # for good: the context ends with the request's task, and the watch is over before
     try:
-        await work
+        await inner(kit.scope, kit.receive, send)
     except CancelledError as error:
         if clock.end(watch):
             raise TimeRanOut if kit.method in _READS else DeadlineExceeded from error
         raise
     finally:
         clock.end(watch)
-        limit.is_over = True  # for background work that took this context along: it is nobody's time limit any more
-        deadline.reset(token)
 
 
 async def before(kit: Kit, step: Awaitable[object]) -> None:

@@ -26,7 +26,7 @@ class LoadSheddingHandler:
         if self._most_lag is not None and pool.lag > self._most_lag:
             raise self._overloaded("the event loop is late")
         if pool.take():
-            self._hold(kit)
+            kit.hold(self._release)
             return None
         if len(pool.line) >= pool.waiting:
             raise self._overloaded("the line is full")
@@ -35,13 +35,7 @@ class LoadSheddingHandler:
     async def _wait(self, kit: Kit) -> None:
         if not await self._pool.wait(self._wait_seconds):
             raise self._overloaded("no place became free in time")
-        self._hold(kit)
-
-    def _hold(self, kit: Kit) -> None:
-        if kit.releases is None:
-            kit.releases = [self._release]
-        else:
-            kit.releases.append(self._release)
+        kit.hold(self._release)
 
     def _overloaded(self, detail: str) -> Overloaded:
         return Overloaded(retry_after=self._retry_after, detail=detail)
