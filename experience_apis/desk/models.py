@@ -56,11 +56,6 @@ class ShapedPage(Shaped, Generic[Row]):
     ] = None
     message: Sentence
 
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
-        """How documents call it: `DealPage`."""
-        return f"{params[0].__name__}Page"
-
 
 class FindingNote(Shaped):
     """One thing to be fixed: what, where, by whom, how."""

@@ -84,8 +84,10 @@ class Assertions:
         try:
             body = assertion.split(".")[1] if len(assertion) <= _LONGEST else ""
             said: Any = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-            return str(said["sub"])
-        except (ValueError, IndexError, KeyError, TypeError, RecursionError):
+            client_id = said["sub"]
+            # RFC 6749 §A.1; anything else is nobody's name, and some of it no database takes
+            return client_id if client_id.isascii() and client_id.isprintable() else ""
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError):
             return ""
 
     async def check(self, assertion: str, client: OAuthClient | None) -> OAuthClient:

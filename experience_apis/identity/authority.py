@@ -253,7 +253,11 @@ class Authority(AuthorizationServer):
 
     def handle_response(self, status: int, body: Any, headers: Sequence[tuple[str, str]]) -> OAuthReply:
         """Authlib's answer as ours."""
-        return OAuthReply(status=status, body=body, headers=dict(headers))
+        said = dict(headers)
+        challenge = said.get("WWW-Authenticate", "")
+        if challenge.startswith("Basic ") and "realm=" not in challenge:  # RFC 7617 §2: no Basic without a realm
+            said["WWW-Authenticate"] = challenge.replace("Basic ", 'Basic realm="throughline", ', 1)
+        return OAuthReply(status=status, body=body, headers=said)
 
 
 def invalid_client(description: str = "The client is unknown or its secret is wrong.") -> OAuth2Error:

@@ -265,7 +265,7 @@ class Issuer:
         wait = await self._throttle.wait(shown.client_id, call.address)
         if wait > 0:
             raise _Refusal(_too_many(wait))
-        if client is None:
+        if client is None or not client.secret_hashes:
             await self._keeper.pretend(shown.secret)
         elif await self._keeper.matches(client.client_id, shown.secret, client.secret_hashes):
             return client, shown.method

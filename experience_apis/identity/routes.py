@@ -306,7 +306,8 @@ async def _call(request: Request) -> OAuthCall:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     text = (await request.body()).decode("utf-8", "replace") if content_type == FORM else ""
     return OAuthCall(
-        form=parse_qsl(text, keep_blank_values=True, max_num_fields=50) if text.count("&") < 50 else (),  # noqa: PLR2004 - as many fields as parse_qsl is let to read
+        # what comes without a value counts as left out (RFC 6749 §3.2)
+        form=parse_qsl(text, max_num_fields=50) if text.count("&") < 50 else (),  # noqa: PLR2004 - as many fields as parse_qsl is let to read
         authorization=request.headers.get("authorization"),
         address=request.client.host if request.client else "unknown",
         proofs=request.headers.getlist("dpop"),

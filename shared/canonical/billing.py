@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from pydantic import Field
 
 from shared.canonical.fields import (
@@ -28,7 +26,7 @@ from shared.canonical.fields import (
 )
 from shared.canonical.money import Currency, Money
 from shared.canonical.opportunities import BillingModel
-from shared.canonical.references import CanonicalModel, Identifier, Ref, Text
+from shared.canonical.references import CanonicalModel, Day, Identifier, Ref, Text
 
 
 class ContractLine(CanonicalModel):
@@ -60,7 +58,7 @@ class ErpContract(CanonicalModel):
         description="Not-to-exceed sum for time; null: no cap.",
         examples=[{"amount": "20000.00", "currency": "EUR"}],
     )
-    starts_on: date = Field(description="First day the contract covers.", examples=["2017-03-30"])
+    starts_on: Day = Field(description="First day the contract covers.", examples=["2017-03-30"])
     lines: tuple[ContractLine, ...] = Field(min_length=1, max_length=200, description="One line per workstream.")
 
 

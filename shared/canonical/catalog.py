@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
 from shared.canonical.fields import HourlyRate, ItemCode, LegalEntityCode, ProductCode, Role
 from shared.canonical.money import Amount, Currency
-from shared.canonical.references import CanonicalModel, CountryCode, Entity, Name, Text
+from shared.canonical.references import CanonicalModel, CountryCode, Day, Entity, Name, Text
 
 TaxRate = Annotated[
     Amount,
@@ -52,8 +51,8 @@ class Rate(CanonicalModel):
 
     role: Role
     rate: HourlyRate
-    effective_from: date = Field(description="First day the price holds.", examples=["2016-10-01"])
-    effective_to: date | None = Field(
+    effective_from: Day = Field(description="First day the price holds.", examples=["2016-10-01"])
+    effective_to: Day | None = Field(
         default=None, description="Last day the price holds; null: still valid.", examples=["2017-06-30"]
     )
 

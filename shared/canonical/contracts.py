@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 
 from pydantic import Field
@@ -22,7 +21,7 @@ from shared.canonical.fields import (
     WorkstreamName,
 )
 from shared.canonical.money import Money
-from shared.canonical.references import CanonicalModel, Entity, Ref
+from shared.canonical.references import CanonicalModel, Day, Entity, Ref
 
 
 class ContractApproval(StrEnum):
@@ -51,7 +50,7 @@ class Contract(Entity):
     reference: ContractReference
     opportunity_id: OpportunityId
     approval: ContractApproval
-    signed_on: date | None = Field(
+    signed_on: Day | None = Field(
         default=None, description="Day the customer signed; null: not yet.", examples=["2017-03-16"]
     )
     payment_terms_days: PaymentTermsDays

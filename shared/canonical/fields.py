@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from shared.canonical.money import Amount, Money
-from shared.canonical.references import Identifier, Name, Ref, Text
+from shared.canonical.references import Day, Identifier, Name, Ref, Text
 
 PERIOD = r"^\d{4}-(0[1-9]|1[0-2])$"
 
@@ -80,7 +80,7 @@ Region = Annotated[Text, Field(description="Sales region of the deal.", examples
 Role = Annotated[Name, Field(description="Role worked in, as the rate card names it.", examples=["Business Analyst"])]
 Person = Annotated[Name, Field(description="Subject of the person or client, as in the token.", examples=["fiona"])]
 PaymentTermsDays = Annotated[
-    int, Field(ge=0, le=365, description="Days from the invoice's day until it is due.", examples=[45])
+    int, Field(strict=True, ge=0, le=365, description="Days from the invoice's day until it is due.", examples=[45])
 ]
 Period = Annotated[
     str,
@@ -92,15 +92,16 @@ Revision = Annotated[
     Field(ge=1, le=1_000_000, description="Counts the record's versions up from 1 with each change.", examples=[1]),
 ]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[3])]
-InvoiceOn = Annotated[date, Field(description="Day printed on the invoice.", examples=["2017-04-30"])]
-DueOn = Annotated[date, Field(description="Last day of payment, or of reaching it.", examples=["2017-04-24"])]
-StartOn = Annotated[date, Field(description="First day of work.", examples=["2017-03-30"])]
+InvoiceOn = Annotated[Day, Field(description="Day printed on the invoice.", examples=["2017-04-30"])]
+DueOn = Annotated[Day, Field(description="Last day of payment, or of reaching it.", examples=["2017-04-24"])]
+StartOn = Annotated[Day, Field(description="First day of work.", examples=["2017-03-30"])]
 ChangedAt = Annotated[datetime, Field(description="When it last changed (UTC).", examples=["2017-03-16T09:12:30Z"])]
 IsApproved = Annotated[
-    bool, Field(description="Whether the firm has approved it; only approved work is billed.", examples=[True])
+    bool,
+    Field(strict=True, description="Whether the firm has approved it; only approved work is billed.", examples=[True]),
 ]
-IsBillable = Annotated[bool, Field(description="Whether the customer is to pay for it.", examples=[True])]
-IsBilled = Annotated[bool, Field(description="Whether the PSA shows it on an invoice.", examples=[False])]
+IsBillable = Annotated[bool, Field(strict=True, description="Whether the customer is to pay for it.", examples=[True])]
+IsBilled = Annotated[bool, Field(strict=True, description="Whether the PSA shows it on an invoice.", examples=[False])]
 Net = Annotated[
     Money,
     Field(description="Sum of the lines before tax.", examples=[{"amount": "503.10", "currency": "EUR"}]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Self
 
@@ -29,7 +28,7 @@ from shared.canonical.fields import (
     WorkstreamId,
 )
 from shared.canonical.money import Amount, Currency, Money
-from shared.canonical.references import CanonicalModel, Entity, Identifier, Text
+from shared.canonical.references import CanonicalModel, Day, Entity, Identifier, Text
 
 
 class LineKind(StrEnum):
@@ -140,7 +139,7 @@ class Payment(Entity):
     """Money received from a customer, as the ERP booked it."""
 
     customer_id: CustomerId | None = None
-    received_on: date = Field(description="Day the money arrived.", examples=["2017-06-27"])
+    received_on: Day = Field(description="Day the money arrived.", examples=["2017-06-27"])
     amount: Money = Field(
         description="What was received, applied or not.", examples=[{"amount": "598.69", "currency": "EUR"}]
     )

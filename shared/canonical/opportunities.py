@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 
 from pydantic import Field
@@ -23,7 +22,7 @@ from shared.canonical.fields import (
     WorkstreamName,
 )
 from shared.canonical.money import Money
-from shared.canonical.references import CanonicalModel, Entity, Name, Ref, Text
+from shared.canonical.references import CanonicalModel, Day, Entity, Name, Ref, Text
 
 
 class BillingModel(StrEnum):
@@ -64,7 +63,7 @@ class Opportunity(Entity):
     customer_ref: Ref = Field(description="The customer's id in the CRM.", examples=["001FEC338EA4166"])
     is_won: bool = Field(description="Whether the stage is closed won.", examples=[True])
     amount: DealAmount
-    close_on: date = Field(description="Day it was, or is expected to be, closed.", examples=["2017-03-16"])
+    close_on: Day = Field(description="Day it was, or is expected to be, closed.", examples=["2017-03-16"])
     region: Region | None = None
     legal_entity_code: Text | None = Field(
         default=None, description="Company of the firm that is to sign, as the CRM names it.", examples=["HC-DE"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b32encode
-from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from datetime import date, datetime
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Identifier = Annotated[
     str,
@@ -21,6 +21,17 @@ Ref = Annotated[
 ]
 Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def _written_day(given: object) -> object:
+    """A bare number would be read as seconds since 1970; a day is written out."""
+    if isinstance(given, float | int):
+        message = "a day is written as YYYY-MM-DD"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a finding
+    return given
+
+
+Day = Annotated[date, BeforeValidator(_written_day)]
 CountryCode = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{2}$"),
@@ -96,11 +107,6 @@ class Page(CanonicalModel, Generic[Item]):
         description="Pass as `cursor` to read on; null on the last page.",
         examples=["eyJhZnRlciI6MTAwfQ"],
     )
-
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
-        """How documents call it: `DealPage`."""
-        return f"{params[0].__name__}Page"
 
 
 class Written(CanonicalModel):

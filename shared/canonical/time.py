@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from pydantic import Field
 
 from shared.canonical.fields import (
@@ -18,7 +16,7 @@ from shared.canonical.fields import (
     WorkstreamId,
 )
 from shared.canonical.money import Hours, Money
-from shared.canonical.references import Entity, Ref, Text
+from shared.canonical.references import Day, Entity, Ref, Text
 
 
 class TimeEntry(Entity):
@@ -38,7 +36,7 @@ class TimeEntry(Entity):
         description="Role worked in: the entry's own, else the person's; null: unknown.",
         examples=["Business Analyst"],
     )
-    work_on: date = Field(description="Day the work was done.", examples=["2017-07-18"])
+    work_on: Day = Field(description="Day the work was done.", examples=["2017-07-18"])
     hours: Hours
     is_billable: IsBillable
     is_approved: IsApproved
@@ -57,7 +55,7 @@ class Expense(Entity):
     project_id: ProjectId
     resource_id: ResourceId
     category: Text | None = Field(default=None, description="What it was spent on.", examples=["Travel"])
-    spent_on: date = Field(description="Day on the receipt.", examples=["2017-07-18"])
+    spent_on: Day = Field(description="Day on the receipt.", examples=["2017-07-18"])
     amount: Money = Field(
         description="What was spent, as on the receipt.", examples=[{"amount": "84.20", "currency": "EUR"}]
     )
@@ -72,6 +70,6 @@ class MilestoneCompletion(Entity):
     project_id: ProjectId
     milestone_id: MilestoneId
     reference: MilestoneReference
-    completed_on: date = Field(description="Day it was reached.", examples=["2017-04-29"])
+    completed_on: Day = Field(description="Day it was reached.", examples=["2017-04-29"])
     is_approved: IsApproved
     is_billed: IsBilled = False

@@ -41,7 +41,9 @@ class Courier:
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(rules.seconds, connect=min(5.0, rules.seconds)),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=2.0),
+            # connections go to numbers, and a number may house many names: one that was opened, and whose certificate
+            # was checked, for one partner's name never carries another partner's message
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
             headers={"User-Agent": "throughline-webhooks", "Content-Type": "application/json"},
         )
 

@@ -95,4 +95,5 @@ def once(counters_url: str) -> Once:
 
 
 def _key(room: str, used: str) -> bytes:
-    return sha256(f"{room}\x1f{used}".encode()).digest()
+    # JSON may escape half a surrogate pair: an id like any other
+    return sha256(f"{room}\x1f{used}".encode("utf-8", "surrogatepass")).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from shared.gateway.document import GatewayDocuments, Operation
@@ -11,6 +12,8 @@ from shared.serving.composed import NOTHING, composed
 from shared.serving.described_answers import HEADERS, PROBLEM_SCHEMA, headers_of, problem_answers
 
 JSON = "application/json"
+_SCHEMAS = "#/components/schemas/"
+_PAGE = re.compile(r"(?:Shaped)?Page_(\w+)_").fullmatch
 CONTACT = {"name": "Throughline maintainers", "url": "https://throughline.example/support"}
 LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
 _ALWAYS = {400, 404, 406, 413, 422, 429, 500, 502, 503, 504}
@@ -51,6 +54,7 @@ def described(document: dict[str, Any], gateway: GatewayDocuments) -> dict[str, 
         "license": LICENSE,
     }
     components = document.setdefault("components", {})
+    _name_pages(document)
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -71,6 +75,29 @@ def described(document: dict[str, Any], gateway: GatewayDocuments) -> dict[str, 
     document["tags"] = [{"name": name, "description": text} for name, text in sorted(chapters.items())]
     _keep_what_is_used(document)
     return document
+
+
+def _name_pages(document: dict[str, Any]) -> None:
+    """`ShapedPage_Deal_`, as the framework calls a page of deals, becomes `DealPage`."""
+    schemas: dict[str, Any] = document["components"].get("schemas", {})
+    named = {name: f"{found[1]}Page" for name in schemas if (found := _PAGE(name)) is not None}
+    document["components"]["schemas"] = {
+        named.get(name, name): schema | {"title": named[name]} if name in named else schema
+        for name, schema in schemas.items()
+    }
+    _refer(document, {f"{_SCHEMAS}{old}": f"{_SCHEMAS}{new}" for old, new in named.items()})
+
+
+def _refer(part: Any, moved: dict[str, str]) -> None:
+    if isinstance(part, dict):
+        told = cast("dict[str, Any]", part)
+        if told.get("$ref") in moved:
+            told["$ref"] = moved[told["$ref"]]
+        for below in told.values():
+            _refer(below, moved)
+    elif isinstance(part, list):
+        for below in cast("list[Any]", part):
+            _refer(below, moved)
 
 
 def _describe(operation: dict[str, Any], facts: Operation, reason: str | None, schemas: dict[str, Any]) -> None:

@@ -115,8 +115,10 @@ class Served:
         return [one for one in self.operations if not one.is_public]
 
     def every_scope(self) -> str:
-        """All scopes of the tier's operations."""
-        return " ".join(sorted({scope for one in self.operations for scope in (*one.scopes, *one.one_of)}))
+        """All scopes of the tier's operations and of what they mask."""
+        asked = {scope for one in self.operations for scope in (*one.scopes, *one.one_of)}
+        masks = [one.policies.masking for one in self.operations if one.policies.masking is not None]
+        return " ".join(sorted(asked | {rule.unless_scope for mask in masks for rule in mask.fields.values()}))
 
 
 @dataclass

@@ -86,7 +86,6 @@ async def test_only_what_the_issuer_signed_for_this_tier_and_this_moment_opens_i
         "a logout token": house.token(tier, header={"typ": "logout+jwt"}),
         "a client's assertion": house.token(tier, header={"typ": "client-authentication+jwt"}),
         "bound to a key, without proof": house.token(tier, cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
-        "empty": " ",
         "a password": PASSWORD,
         "huge": "a" * 20_000,
     }

@@ -29,7 +29,7 @@ async def test_exactly_the_roles_that_hold_the_scopes_get_through(house: House, 
             answer = await house.ask(
                 name, operation.method, path, token=token, content=b"{", headers={"content-type": "application/json"}
             )
-            is_through = answer.status_code not in {401, 403} or "tenant" in answer.text
+            is_through = answer.status_code not in {401, 403} or "is not served here" in answer.text
             if is_through != held:
                 wrong.append(f"{role} at {operation.name}: {answer.status_code} {answer.text[:160]}")
             if held:
@@ -86,9 +86,7 @@ async def test_headers_do_not_change_what_is_asked(house: House, name: str) -> N
     for header in ("x-tenant", "x-tenant-id", "tenant", "x-user", "x-scopes", "x-forwarded-user"):
         answer = await house.ask(name, "GET", read.path, token=reader, headers={header: "islands"})
         assert answer.content == plain.content or answer.json().keys() == plain.json().keys()
-    for method in ("PATCH", "TRACE", "CONNECT", "PROPFIND", "get"):
-        if method == "CONNECT":
-            continue  # no client sends it as a request of this form
+    for method in ("PATCH", "TRACE", "PROPFIND"):
         answer = await house.ask(name, method, read.path, token=house.token(name))
         assert answer.status_code in {400, 405}, (method, answer.status_code)
     for path in (f"{read.path}/", f"/{read.path}", f"{read.path}/..", read.path.replace("/v1/", "/v1//"), f"{read.path};a=b"):

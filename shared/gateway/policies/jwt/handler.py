@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from math import inf
+from urllib.parse import quote
 
 from shared.errors.taxonomy import FieldFinding, Misconfigured, NotAuthenticated
 from shared.gateway.kit import Kit
@@ -111,6 +112,8 @@ class JwtHandler:
         principal = claims.principal(raw.decode("ascii"))
         if key is not None:
             await self._proven(kit, key, principal.token)
+            if self._revocations.covers(marks):  # an entry that came meanwhile was looked for among the remembered
+                raise refused("The access token has been revoked.")
         self._remember(given, _Known(min(claims.exp, self._now() + _LONGEST_MEMORY), principal, marks, key))
         kit.principal = principal
 
@@ -118,7 +121,7 @@ class JwtHandler:
         shown = [value for name, value in kit.scope["headers"] if name == b"dpop"]
         if len(shown) != 1 or self._proofs is None:
             raise InvalidProof("The request needs exactly one DPoP header.")
-        address = f"{self._base or _origin(kit)}{kit.path}"
+        address = f"{self._base or _origin(kit)}{quote(kit.path)}"  # the server has decoded it
         if await self._proofs.key_of(shown[0], method=kit.method, address=address, token=token) != key:
             raise InvalidProof("The DPoP proof is signed with another key than the one the access token is bound to.")
 

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -104,7 +104,7 @@ def target(address: str) -> tuple[str, str, int | None, str]:
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme.lower())
     except ValueError:
         return ("", "", None, address)
-    return (parts.scheme.lower(), (parts.hostname or "").lower(), port, parts.path or "/")
+    return (parts.scheme.lower(), (parts.hostname or "").lower(), port, unquote(parts.path) or "/")
 
 
 def _digest(token: str) -> str:
