@@ -31,13 +31,14 @@ PATH = "/bench/v1/things/4711"
 _CONNECTIONS = 16
 _NEW_TOKENS = 2000
 _SUCCESS = 200
-_IN_MEMORY = ("bare", "full", "bare_on_our_server", "book")
+_IN_MEMORY = ("bare", "full", "bare_on_our_server", "bare_as_served", "book")
 _BRIEFLY = ("bare", "full", "book")
 _ON_REDIS = ("full_on_redis", "full_on_redis_exact", "book_on_redis")
 _OFFERED_TO = ("bare", "full", "full_on_redis", "full_on_redis_exact")
 _RATIOS = {
     "full_to_bare": ("full", "bare"),
     "full_to_bare_on_our_server": ("full", "bare_on_our_server"),
+    "full_to_bare_as_served": ("full", "bare_as_served"),
     "full_to_book": ("full", "book"),
     "full_on_redis_to_bare": ("full_on_redis", "bare"),
     "full_on_redis_exact_to_bare": ("full_on_redis_exact", "bare"),
@@ -48,8 +49,11 @@ _RATIOS = {
 }
 _REMARKS = """\
 bare: FastAPI and the endpoint on uvicorn (uvloop, httptools), nothing else; it does not read the token.
-bare_on_our_server: the same on the server class a tier runs on (head and body of an answer in one write): what the
-policies alone cost. full_to_bare is what a tier costs against what one would have built without it.
+bare_on_our_server: the same on the server class a tier runs on (head and body of an answer in one write).
+bare_as_served: on that server, and the endpoint called as a tier calls it (shared/serving/dispatch.py: parameters and
+answer go through the same models, the framework's router, wrappers and per-request bookkeeping are left out), without
+the gate: full_to_bare_as_served is what the policies alone cost. full_to_bare is what a tier costs against what one
+would have built without it; above 1, the short way to the route saves more than the whole policy chain costs.
 full: the whole policy chain of a tier as declared in deploy/gateway/system (usage is counted, but kept nowhere), with
 its access log; rate counters in the process, one moving and one fixed window. A token is verified when it is first seen
 and remembered; each connection keeps a token, and so a client, of its own.

@@ -19,12 +19,14 @@ from joserfc.jwt import JWTClaimsRegistry
 from slowapi import Limiter
 from slowapi.middleware import SlowAPIMiddleware
 from slowapi.util import get_remote_address
+from starlette.types import Receive, Scope, Send
 
 from shared.gateway.document import ApiFacts, GatewayDocuments, load_documents
 from shared.gateway.plans import Plan, Window
 from shared.gateway.policies.idempotency.memory import MemoryIdempotencyStore
 from shared.persistence.usage_store import UsageOfHour
 from shared.serving.app import build_app
+from shared.serving.dispatch import served_routes
 from shared.serving.settings import TierSettings
 from shared.serving.wire import TierProtocol
 
@@ -46,6 +48,25 @@ def bare(_key: ECKey) -> FastAPI:
     app = FastAPI()
     app.get(_PATH)(get_thing)
     return app
+
+
+def bare_as_served(_key: ECKey) -> Any:
+    """The endpoint reached as a tier reaches its routes, but without the gate: what is left without any policy."""
+    app = FastAPI()
+    app.get(_PATH)(get_thing)
+    target = next(served.target for served in served_routes(app) if served.path == _PATH)
+    assert target is not None  # noqa: S101 - an ordinary route
+    straight = target
+    handlers = {kind: handler for kind, handler in app.exception_handlers.items() if not isinstance(kind, int)}
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        scope["starlette.exception_handlers"] = (handlers, {})
+        await straight(scope, receive, send)
+
+    return serve
 
 
 class _NoUsage:
@@ -167,9 +188,10 @@ def book(key: ECKey, counters_url: str = "memory://") -> FastAPI:
     return app
 
 
-APPS: dict[str, Callable[[ECKey], FastAPI]] = {
+APPS: dict[str, Callable[[ECKey], Any]] = {
     "bare": bare,
     "bare_on_our_server": bare,
+    "bare_as_served": bare_as_served,
     "full": full,
     "full_on_redis": full_on_redis,
     "full_on_redis_exact": full_on_redis_exact,
@@ -185,7 +207,10 @@ def main() -> None:
     kind, port = sys.argv[1], int(sys.argv[2])
     key = ECKey.import_key(json.loads(sys.stdin.read()))
     made = APPS[kind](key)
-    is_ours = kind.startswith("full") or kind.endswith("our_server")  # as shared/serving/server.py runs a tier
+    is_ours = kind.startswith("full") or kind in {
+        "bare_on_our_server",
+        "bare_as_served",
+    }  # as shared/serving/server.py runs a tier
     uvicorn.run(
         made,
         host="127.0.0.1",

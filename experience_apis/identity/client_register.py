@@ -255,7 +255,9 @@ def _is_redirect(address: str) -> bool:
         parts = urlsplit(address)
     except ValueError:
         return False
-    if parts.fragment or "#" in address or parts.username or "*" in address or not parts.hostname:
+    if parts.fragment or "#" in address or "@" in parts.netloc or not parts.hostname:
+        return False
+    if any(odd in address for odd in "*\\"):  # a pattern, or an address that browsers read in another way than we do
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOCAL)
 

@@ -13,6 +13,7 @@ from experience_apis.identity.issuer import Issuer
 from experience_apis.identity.people.records import People
 from experience_apis.identity.routes import ServerMetadata
 from shared.errors.taxonomy import NotFound
+from shared.identity.principal import Principal
 from shared.serving.principal import Caller
 
 Word = Annotated[str, Field(max_length=200)]
@@ -57,6 +58,14 @@ def openid_routes(issuer: Issuer, people: People) -> APIRouter:
     )
     async def read_user_info(caller: Caller) -> UserInfo:
         """The person the token speaks for, as far as its scopes tell; tokens of machines have nobody to tell of."""
+        return await told_of(caller)
+
+    @router.post("/oauth/userinfo", response_model=UserInfo, response_model_exclude_none=True, include_in_schema=False)
+    async def read_user_info_by_post(caller: Caller) -> UserInfo:
+        """The same by POST, as OpenID Connect Core §5.3 wants it; the token still comes in the header."""
+        return await told_of(caller)
+
+    async def told_of(caller: Principal) -> UserInfo:
         person = await people.of_subject(caller.tenant, caller.subject) if caller.session is not None else None
         if person is None:
             raise NotFound("The token speaks for no person who has logged in.")

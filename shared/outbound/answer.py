@@ -35,7 +35,7 @@ class Answer:
         """The body as JSON, fractions as Decimal. Unreadable: VendorDrift, on a write OutcomeUnknown."""
         try:
             return json.loads(self.content, parse_float=Decimal)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             shown = self.text[:_SHOWN]
             if self.was_write:
                 raise OutcomeUnknown(f"{self.system} answered a change unreadably.", detail=shown) from error

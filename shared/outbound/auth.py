@@ -12,12 +12,14 @@ from typing import Any, Final, Protocol, cast
 import httpx
 
 from shared.errors.taxonomy import CredentialsRefused, VendorDrift, VendorUnavailable
+from shared.outbound.bounded import AnswerTooLarge, answered
 from shared.outbound.retry import RetryPolicy
 from shared.telemetry.logging import without_secrets
 
 _EARLY: Final = 0.1
 _MOST_EARLY: Final = 30.0
 _TIMEOUT: Final = 15.0
+_MOST_BYTES: Final = 1_048_576
 _LIFETIME: Final = 300.0
 
 
@@ -100,9 +102,12 @@ class TokenEndpoint:
                 attempt += 1
                 wanted = {"Accept": "application/json", **(headers or {})}
                 try:
-                    response = await client.post(self._url, data=dict(form), headers=wanted)
+                    asked = client.build_request("POST", self._url, data=dict(form), headers=wanted)
+                    response = await answered(client, asked, _MOST_BYTES)
+                except AnswerTooLarge:
+                    failure = VendorUnavailable(f"The token endpoint of {self._system} answers without end.")
                 except httpx.RequestError as error:
-                    failure: VendorUnavailable = VendorUnavailable(
+                    failure = VendorUnavailable(
                         f"The token endpoint of {self._system} cannot be reached.", detail=type(error).__name__
                     )
                 else:
@@ -132,7 +137,7 @@ class TokenEndpoint:
     def _document(self, response: httpx.Response) -> dict[str, Any]:
         try:
             document: Any = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if isinstance(document, dict):
             return cast("dict[str, Any]", document)

@@ -29,6 +29,7 @@ from shared.outbound.address import within
 from shared.outbound.answer import Answer
 from shared.outbound.auth import AuthFlow, Renewals
 from shared.outbound.body import Params, as_json, as_params
+from shared.outbound.bounded import AnswerTooLarge, answered
 from shared.outbound.breaker import Breaker
 from shared.outbound.budget import Budget, BudgetFacts
 from shared.outbound.errors import SESSION_EXPIRED, ErrorRow, ErrorTable, Reading
@@ -244,13 +245,17 @@ class Outbound:
             left = seconds_left()
             try:
                 async with asyncio.timeout(self._timeout if left is None else min(self._timeout, left)):
-                    response = await self._client.request(
+                    wanted = self._client.build_request(
                         request.method,
                         request.url,
                         headers=headers,
                         content=request.content,
                         data=dict(request.form) if request.form is not None else None,
                     )
+                    response = await answered(self._client, wanted)
+            except AnswerTooLarge as error:
+                self._breaker.failed()
+                raise self._endless(request) from error
             except httpx.UnsupportedProtocol as error:
                 raise Misconfigured(f"The address of {self.system} is not usable.", detail=str(error)) from error
             except httpx.LocalProtocolError as error:
@@ -288,6 +293,11 @@ class Outbound:
             return _Failed(unavailable, again=True, was_sent=True)
         unknown = OutcomeUnknown(f"{self.system} did not say whether the change was made.", detail=what, extra=extra)
         return _Failed(unknown, again=False, was_sent=True)
+
+    def _endless(self, request: _Request) -> _Failed:
+        told = f"{self.system} answered more than can be read."
+        kind = OutcomeUnknown if request.is_write else VendorDrift
+        return _Failed(kind(told, extra={"system": self.system}), again=False, was_sent=True)
 
     def _judged(self, request: _Request, response: httpx.Response) -> Answer:
         headers = {name.lower(): value for name, value in response.headers.items()}

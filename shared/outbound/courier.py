@@ -44,7 +44,11 @@ class Courier:
             # connections go to numbers, and a number may house many names: one that was opened, and whose certificate
             # was checked, for one partner's name never carries another partner's message
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
-            headers={"User-Agent": "throughline-webhooks", "Content-Type": "application/json"},
+            headers={
+                "User-Agent": "throughline-webhooks",
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",
+            },
         )
 
     async def post(self, address: str, body: bytes, headers: Mapping[str, str]) -> Receipt:
@@ -86,7 +90,7 @@ def _ms(began: float) -> int:
 
 async def _beginning(answer: httpx.Response) -> str:
     content = bytearray()
-    async for chunk in answer.aiter_bytes():
+    async for chunk in answer.aiter_raw():  # packed or not: unpacking may make much of little
         content += chunk
         if len(content) >= _EXCERPT_BYTES:
             break

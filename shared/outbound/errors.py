@@ -215,5 +215,5 @@ def _as_asked(problem: PlatformError, *, is_write: bool) -> PlatformError:
 def _json(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -11,7 +11,7 @@ import json
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 import httpx
@@ -19,6 +19,12 @@ import httpx
 from shared.errors.taxonomy import InvalidRequest, VendorDrift, VendorUnavailable
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+# Public by their numbers, inside by their use: metadata of clouds, relays and site-local networks of old, and what some
+# versions of Python still take for public.
+_INSIDE: Final = tuple(
+    ip_network(one)
+    for one in ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "fec0::/10", "2001::/23")
+)
 _OK: Final = 200
 
 
@@ -82,6 +88,8 @@ async def admitted(address: str, rules: AddressRules) -> Admitted:
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether the whole internet can reach it: no private, local, reserved or translated-to-private address."""
     plain = _plain(address)
+    if any(plain in one for one in _INSIDE):
+        return False
     return plain.is_global and not plain.is_multicast and not plain.is_reserved and not plain.is_unspecified
 
 
@@ -94,7 +102,10 @@ async def fetch_json(address: str, rules: AddressRules) -> Any:
     try:
         async with asyncio.timeout(rules.seconds), httpx.AsyncClient(trust_env=False) as client:
             request = client.build_request(
-                "GET", place.url, headers={**place.headers, "Accept": "application/json"}, extensions=place.extensions
+                "GET",
+                place.url,
+                headers={**place.headers, "Accept": "application/json", "Accept-Encoding": "identity"},
+                extensions=place.extensions,
             )
             answer = await client.send(request, stream=True)
             try:
@@ -113,7 +124,7 @@ async def _bounded(answer: httpx.Response, most: int, name: str) -> bytes:
     if answer.status_code != _OK:
         raise VendorUnavailable(f"{name} answered {answer.status_code}.")
     content = bytearray()
-    async for chunk in answer.aiter_bytes():
+    async for chunk in answer.aiter_raw():  # nothing is unpacked: little may become much
         content += chunk
         if len(content) > most:
             raise VendorDrift(f"{name} answered more than {most} bytes.")
@@ -121,6 +132,8 @@ async def _bounded(answer: httpx.Response, most: int, name: str) -> bytes:
 
 
 def _read(address: str) -> httpx.URL:
+    if "\\" in address:  # readers differ about where such an address leads
+        raise AddressRefused("The address cannot be used.")
     try:
         url = httpx.URL(address)
     except (httpx.InvalidURL, ValueError) as error:

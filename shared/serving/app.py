@@ -48,6 +48,18 @@ class TierApp(FastAPI):
     access: LineLog
     audit: LineLog
     warnings: LineLog
+    is_traced: bool = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; without spans nothing of the framework stands before the gate."""
+        if self.is_traced or scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        stack = self.middleware_stack
+        if stack is None:
+            stack = self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        await stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """The gate outermost; the framework's own error pages have no place here."""
@@ -157,6 +169,7 @@ def build_app(  # noqa: PLR0913 - each is one thing a tier brings along
         telemetry={"tracing": is_traced, "metrics": False, "logs": False},
         generate_unique_id_function=_operation_id,
     )
+    app.is_traced = is_traced
     app.gateway_tier, app.access, app.audit, app.warnings = tier, access, audit, warnings
     try:
         app.documents = declared = gateway or load_documents(settings.gateway_dir, tier)

@@ -10,6 +10,7 @@ from shared.gateway.gateway import path_shape
 from shared.gateway.policies.masking.schema import mask_notes
 from shared.serving.composed import NOTHING, composed
 from shared.serving.described_answers import HEADERS, PROBLEM_SCHEMA, headers_of, problem_answers
+from shared.serving.scopes import told
 
 JSON = "application/json"
 _SCHEMAS = "#/components/schemas/"
@@ -193,7 +194,7 @@ def _access_token(gateway: GatewayDocuments) -> dict[str, Any]:
 
 def _scopes(gateway: GatewayDocuments) -> dict[str, str]:
     names = sorted({scope for one in gateway.operations() for scope in (*one.scopes, *one.one_of)})
-    return {name: f"{name.rpartition('.')[2].capitalize()} {name.rpartition('.')[0]}." for name in names}
+    return {name: told(name) for name in names}
 
 
 def _public_reasons(gateway: GatewayDocuments) -> dict[tuple[str, str], str]:

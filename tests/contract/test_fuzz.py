@@ -117,6 +117,7 @@ def told(house: House, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tu
     return {tier: (running[tier].returncode, reports[tier]) for tier in TIERS}
 
 
+@pytest.mark.timeout(PATIENCE)
 @pytest.mark.parametrize("tier", TIERS)
 def test_no_request_schemathesis_thinks_of_breaks_a_promise_of_the_documents(
     told: dict[str, tuple[int, str]], tier: str, record_property: Callable[[str, object], None]

@@ -43,8 +43,8 @@ OURS, THEIRS = "harbour", "islands"
 TIERS = ("system", "process", "experience")
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 SEALING = "not a secret: a test"
-PASSWORD = "correct horse battery 7"  # noqa: S105 - of people of a test
-_SECRET = "-secret-0123456789"  # noqa: S105 - of clients of a test
+PASSWORD = "correct horse battery 7"
+_SECRET = "-secret-0123456789"
 DONE = "https://portal.example/done"
 MACHINES = ("experience_tier", "process_tier", "system_tier")
 

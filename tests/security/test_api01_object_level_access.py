@@ -33,13 +33,17 @@ async def test_every_record_is_there_for_its_tenant_and_for_nobody_else(house: H
         paths = await known.paths(operation)
         if not paths:
             wrong.append(f"{operation.name}: the house has no record to ask for; give it one (walk.py)")
-        for path in paths[:3]:
+        for path in paths[:2]:
             mine = await house.ask(name, "GET", path)
             if mine.status_code != 200 and operation.path not in NO_RECORD:
                 wrong.append(f"{path}: its own tenant is answered {mine.status_code} {mine.text[:200]}")
             theirs = await house.ask(name, "GET", path, tenant=THEIRS)
             missing = await house.ask(name, "GET", absent(path), tenant=THEIRS)
-            if theirs.status_code != 404 or missing.status_code != 404 or told(theirs, path) != told(missing, absent(path)):
+            if (
+                theirs.status_code != 404
+                or missing.status_code != 404
+                or told(theirs, path) != told(missing, absent(path))
+            ):
                 wrong.append(f"{path}: another tenant is answered {theirs.status_code} {theirs.text[:300]}")
     assert not wrong, "\n".join(wrong)
 
@@ -65,16 +69,15 @@ async def test_no_list_shows_anything_of_another_tenant(house: House, name: str)
         shown = set(strings(answer))
         assert shown.isdisjoint(of_us), path
         assert not [text for text in shown if "hrb" in text or text == OURS], path
-    # a filter by another's id, and a place in another's list, show one's own or nothing
+    # a place in another's list shows one's own or nothing
     for operation in lists(tier):
-        for page in (1, 2):
-            first = await house.ask(name, "GET", operation.path, params={"limit": page})
-            cursor = body_of(first).get("next_cursor") if first.status_code == 200 else None
-            if cursor is None:
-                continue
-            foreign = await house.ask(name, "GET", operation.path, tenant=THEIRS, params={"cursor": cursor})
-            assert foreign.status_code in {200, 422}, operation.name
-            assert of_us.isdisjoint(strings(body_of(foreign).get("items", []))), operation.name
+        first = await house.ask(name, "GET", operation.path, params={"limit": 1})
+        cursor = body_of(first).get("next_cursor") if first.status_code == 200 else None
+        if cursor is None:
+            continue
+        foreign = await house.ask(name, "GET", operation.path, tenant=THEIRS, params={"cursor": cursor})
+        assert foreign.status_code in {200, 422}, operation.name
+        assert of_us.isdisjoint(strings(body_of(foreign).get("items", []))), operation.name
 
 
 @pytest.mark.parametrize("name", TIERS)
@@ -145,13 +148,15 @@ async def test_where_customers_are_filtered_those_of_others_do_not_exist(house: 
         if operation.method != "GET":
             wrong.append(f"{operation.name}: a write for bound callers has no test here")
         elif parameters(operation):
-            own, others = split(await known.paths(operation), everything)
+            own, others = split(await known.paths(operation), await deals_and(house, everything))
             for path, status in [*((one, 200) for one in own), *((one, 404) for one in others)]:
                 answer = await house.ask(name, "GET", path, claims={"customers": [OWN]})
                 if answer.status_code != status:
                     wrong.append(f"{path}: {answer.status_code} instead of {status}")
             if not own or not others:
-                wrong.append(f"{operation.name}: {len(own)} of the customer's own, {len(others)} of others: nothing proved")
+                wrong.append(
+                    f"{operation.name}: {len(own)} of the customer's own, {len(others)} of others: nothing proved"
+                )
         else:
             answer = await house.ask(name, "GET", operation.path, claims={"customers": [OWN]})
             nobody = await house.ask(name, "GET", operation.path, claims={"customers": []})
@@ -163,11 +168,20 @@ async def test_where_customers_are_filtered_those_of_others_do_not_exist(house: 
     assert not wrong, "\n".join(wrong)
 
 
+async def deals_and(house: House, everything: dict[str, Any]) -> dict[str, Any]:
+    """With the process tier's deals: projects of partners do not name their customer."""
+    return everything | {"deals": {"items": await house.items("process", "/quote-to-project/v1/runs")}}
+
+
 def split(paths: list[str], everything: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Paths of the customer's own records and of another customer's, by what the tenant sees in its lists."""
     rows = [row for told_of in everything.values() for row in told_of.get("items", [])]
     named = {path: [row for row in rows if path.rpartition("/")[2] in row.values()] for path in paths}
-    drafts = {path for path, found in named.items() if any(row.get("state") == "draft" for row in found)}
+    drafts = {
+        path
+        for path, found in named.items()
+        if any(row.get("state") == "draft" and path.endswith(f"/{row.get('id')}") for row in found)
+    }
     own = [path for path, found in named.items() if found and "hrb1" in str(found) and path not in drafts]
     return own, [path for path, found in named.items() if found and OTHER in str(found) and "hrb1" not in str(found)]
 
@@ -185,7 +199,12 @@ async def test_keys_limits_and_usage_of_two_tenants_have_nothing_to_do_with_each
         kept[tenant] = made.json()["id"]
     assert kept[OURS] != kept[THEIRS]
     again = await house.ask(
-        "process", "POST", path, claims=same, json={"contract_id": "con_nobody", "through": "2020-01"}, headers={"idempotency-key": key}
+        "process",
+        "POST",
+        path,
+        claims=same,
+        json={"contract_id": "con_nobody", "through": "2020-01"},
+        headers={"idempotency-key": key},
     )
     assert again.json()["id"] == kept[OURS]
     # one tenant's client uses its plan up; the client of the same name elsewhere does not notice

@@ -33,11 +33,14 @@ def forged(house: House, tier: str) -> dict[str, str]:
     body, own = part(claims), ECKey.generate_key("P-256", {"kid": house.kid})
     public = house.key.as_dict(private=False)
     made = {
-        f"alg {name!r}": f"{part({'alg': name, 'typ': 'at+jwt', 'kid': house.kid})}.{body}." for name in ("none", "None")
+        f"alg {name!r}": f"{part({'alg': name, 'typ': 'at+jwt', 'kid': house.kid})}.{body}."
+        for name in ("none", "None")
     }
     head = f"{part({'alg': 'HS256', 'typ': 'at+jwt', 'kid': house.kid})}.{body}"
     for what, secret in (("PEM", house.key.as_pem(private=False)), ("JWK", json.dumps(public).encode())):
-        made[f"HS256 with the public {what}"] = f"{head}.{part(hmac.new(secret, head.encode(), hashlib.sha256).digest())}"
+        made[f"HS256 with the public {what}"] = (
+            f"{head}.{part(hmac.new(secret, head.encode(), hashlib.sha256).digest())}"
+        )
     rsa = RSAKey.generate_key(2048, {"kid": house.kid})
     made["RS256 under our key's name"] = jwt.encode(
         {"alg": "RS256", "typ": "at+jwt", "kid": house.kid}, claims, rsa, algorithms=["RS256"]
@@ -93,7 +96,9 @@ async def test_only_what_the_issuer_signed_for_this_tier_and_this_moment_opens_i
     wrong = []
     for what, token in bad.items():
         answer = await house.ask(tier, "GET", ASKED[tier], token=token)
-        if answer.status_code not in {401, 431} or (answer.status_code == 401 and "www-authenticate" not in answer.headers):
+        if answer.status_code not in {401, 431} or (
+            answer.status_code == 401 and "www-authenticate" not in answer.headers
+        ):
             wrong.append(f"{what}: {answer.status_code} {answer.text[:200]}")
     bound = {"authorization": f"DPoP {bad['bound to a key, without proof']}"}
     if (await house.ask(tier, "GET", ASKED[tier], token=None, headers=bound)).status_code != 401:
@@ -110,7 +115,7 @@ async def test_real_tokens_of_one_door_do_not_open_another(house: House) -> None
         "tier-experience",
         grant_type=EXCHANGE,
         subject_token=outer,
-        subject_token_type="urn:ietf:params:oauth:token-type:access_token",  # noqa: S106 - a kind, not a secret
+        subject_token_type="urn:ietf:params:oauth:token-type:access_token",
         audience="throughline-process",
     )
     machine = await house.real_token("tier-process", audience="throughline-system")
@@ -132,9 +137,13 @@ async def test_what_a_portal_holds_besides_its_access_token_opens_nothing(house:
     form = flow.redemption(code)
     portal = ("portal", secret_of("portal"))
     told = (await house.http.post(f"{house.issuer}/oauth/token", data=form, auth=portal)).json()
-    assert (await house.ask("experience", "GET", "/customer/v1/projects", token=told["access_token"])).status_code == 200
+    assert (
+        await house.ask("experience", "GET", "/customer/v1/projects", token=told["access_token"])
+    ).status_code == 200
     for name in ("id_token", "refresh_token"):
-        assert (await house.ask("experience", "GET", "/customer/v1/projects", token=told[name])).status_code == 401, name
+        assert (await house.ask("experience", "GET", "/customer/v1/projects", token=told[name])).status_code == 401, (
+            name
+        )
     # a code counts once; used again it takes back what it brought
     again = await house.http.post(f"{house.issuer}/oauth/token", data=form, auth=portal)
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
@@ -180,5 +189,3 @@ async def test_guessing_secrets_and_passwords_is_throttled_and_tells_nothing(hou
             pages[name].append(answer.status_code)
     assert pages[f"pmo-{THEIRS}"] == pages["nobody"], pages
     assert 429 in pages["nobody"], pages
-
-

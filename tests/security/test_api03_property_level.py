@@ -36,6 +36,9 @@ def at(value: Any, place: str) -> list[Any]:
     found = [value]
     for step in place.split("."):
         name = step.removesuffix("[]")
+        if name == "*":
+            found = [inner for one in found if isinstance(one, dict) for inner in one.values()]
+            continue
         found = [one.get(name) if isinstance(one, dict) else None for one in found]
         if step.endswith("[]"):
             found = [inner for one in found for inner in (one or [])]

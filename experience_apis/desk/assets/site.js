@@ -184,6 +184,7 @@
         table.append(row);
       }
       answer.textContent = pretty(text);
+      result.scrollIntoView({ block: "start" });
     } catch {
       status.textContent = form.dataset.saysUnreachable;
     }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from experience_apis.identity.pages.desk import AccountDesk
-from experience_apis.identity.pages.forms import posted
+from experience_apis.identity.pages.forms import FORM, posted
 from experience_apis.identity.pages.press import wording_for
 from experience_apis.identity.people.sessions import csrf_of, is_csrf_of
 
@@ -17,6 +17,7 @@ LOGOUT_PATH = "/logout"
 END_SESSION_PATH = "/oauth/logout"
 _WISH = ("client_id", "id_token_hint", "post_logout_redirect_uri", "state")
 _VALUE_AT_MOST = 2000
+_WISH_AT_MOST = 5000
 
 ReturnAddress = Callable[[Mapping[str, str]], Awaitable[str | None]]
 """Where a logout leads on to, of a request's parameters; None where the client has not registered the address."""
@@ -45,6 +46,15 @@ def logout_pages(desk: AccountDesk, return_address: ReturnAddress) -> APIRouter:
     async def show_end_session(request: Request) -> Response:
         """Asks, on a portal's wish."""
         return await ask(request, dict(request.query_params))
+
+    @router.post(END_SESSION_PATH, name="show_end_session_by_form")
+    async def show_end_session_by_form(request: Request) -> Response:
+        """The same by form, as OpenID Connect wants it; goes on by GET, where the browser brings its session along."""
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        text = (await request.body()).decode("utf-8", "replace") if content_type == FORM else ""
+        fields = dict(parse_qsl(text)) if len(text) <= _WISH_AT_MOST else {}
+        wish = {name: fields[name] for name in _WISH if name in fields}
+        return RedirectResponse(f"{END_SESSION_PATH}?{urlencode(wish)}", status_code=303)
 
     @router.post(LOGOUT_PATH, name="log_out")
     async def log_out(request: Request) -> Response:

@@ -179,6 +179,17 @@ async def test_a_token_is_bound_to_the_key_that_was_proven(signing: House, key: 
     assert told.body == {"active": False}  # not fiona's to know
 
 
+async def test_half_a_surrogate_pair_is_no_trouble_of_ours(signing: House, key: ECKey) -> None:
+    for name in ("\ud800", "a\x00", "a\u00e9", "", ["fiona"]):
+        body = base64.urlsafe_b64encode(json.dumps({"sub": name, "iss": name}).encode()).rstrip(b"=").decode()
+        refused = await ask(signing, f"e30.{body}.AA")
+        assert (refused.status, refused.body["error"]) == (401, "invalid_client")
+    odd = proof(signing, key, jti="\ud800")
+    assert (await ask(signing, assertion(signing, key), proofs=(odd,))).status == 200
+    assert (await ask(signing, assertion(signing, key), proofs=(odd,))).body["error"] == "invalid_dpop_proof"
+    assert (await ask(signing, assertion(signing, key, jti="\udfff"))).status == 200
+
+
 async def test_a_client_that_must_prove_its_key_gets_nothing_without(signing: House, key: ECKey) -> None:
     signing.register.clients[CLIENT] = replace(signing.register.clients[CLIENT], requires_dpop=True)
     holder = ECKey.generate_key("P-256")

@@ -57,7 +57,7 @@ async def test_a_wrong_secret_and_an_unknown_client_get_the_same_answer(house: H
     assert wrong.status == unknown.status == 401
     assert wrong.body == unknown.body
     assert wrong.body["error"] == "invalid_client"
-    assert wrong.headers["WWW-Authenticate"].startswith("Basic")
+    assert wrong.headers["WWW-Authenticate"].startswith('Basic realm="throughline", error="invalid_client"')
 
 
 async def test_failed_secrets_are_throttled_but_a_client_at_work_goes_on(house: House) -> None:

@@ -128,6 +128,13 @@ async def test_a_request_without_its_key_is_refused(door: Door) -> None:
     assert door.things.made == 0
 
 
+async def test_two_keys_at_once_are_no_key(door: Door) -> None:
+    twice = [("Authorization", f"Bearer {door.issuer.token()}"), ("Idempotency-Key", "k1"), ("Idempotency-Key", "k2")]
+    answer = await door.client.post("/things/v1/things", headers=twice, json={"hours": 1})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert door.things.made == 0
+
+
 async def test_the_same_request_is_done_once_and_answered_twice(door: Door) -> None:
     answers = [
         await door.post("/things/v1/things", json={"hours": 2}, headers={"idempotency-key": "k"}) for _ in range(3)

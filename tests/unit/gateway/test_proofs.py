@@ -53,6 +53,16 @@ async def test_the_holder_of_the_key_gets_in_again_and_again_with_a_fresh_proof(
     ).status_code == 200
 
 
+async def test_an_address_may_be_spelled_with_escapes(door: Door) -> None:
+    holder = Holder()
+    token = holder.token(door)
+    for asked, spelled in (("a%20b", "a%20b"), ("a~b", "a%7Eb"), ("a%2525b", "a%2525b"), ("a%3Fb", "a%3fb")):
+        proof = holder.proof(token, htu=f"{PLACE}/{spelled}")
+        headers = {"authorization": f"DPoP {token}", "dpop": proof}
+        answer = await door.client.get(f"/things/v1/things/{asked}", headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
 async def test_a_stolen_token_is_worth_nothing(door: Door) -> None:
     holder, thief = Holder(), Holder()
     token = holder.token(door)

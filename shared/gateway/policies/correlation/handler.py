@@ -27,7 +27,7 @@ class CorrelationHandler:
     def enter(self, kit: Kit) -> None:
         """Settle both ids and hand them to logs and outgoing calls."""
         given = kit.header(b"x-correlation-id") if self._accept else None
-        kit.correlation_id = given.decode() if given and _ID(given) else f"{_random.getrandbits(128):032x}"
+        kit.correlation_id = given.decode() if given and _ID(given) else _random.randbytes(16).hex()
         correlation_id.set(kit.correlation_id)
         kit.traceparent = _of_server_span() if self._is_traced else _next(kit.header(b"traceparent"))
         traceparent.set(kit.traceparent)
@@ -36,9 +36,9 @@ class CorrelationHandler:
 def _next(given: bytes | None) -> str:
     known = _TRACE(given) if given else None
     if known and known[1].strip(b"0") and known[2].strip(b"0"):
-        return f"00-{known[1].decode()}-{_random.getrandbits(64) or 1:016x}-{known[3].decode()}"
-    bits = f"{_random.getrandbits(192) | 1 << 190 | 1:048x}"
-    return f"00-{bits[:32]}-{bits[32:]}-01"
+        return f"00-{known[1].decode()}-{_random.randbytes(8).hex()[:15]}1-{known[3].decode()}"
+    signs = _random.randbytes(24).hex()
+    return f"00-{signs[:31]}1-{signs[32:47]}1-01"  # ends in 1: all zeros would be no id
 
 
 def _of_server_span() -> str:

@@ -14,8 +14,9 @@ class Watch(TimeLimit):
 
     __slots__ = ("cancelling", "is_up", "task")
 
-    def __init__(self, task: Task[Any], at: float) -> None:
-        super().__init__(at)
+    def __init__(self, task: Task[Any], at: float) -> None:  # pyright: ignore[reportMissingSuperCall] # on every request
+        self.at = at
+        self.is_over = False
         self.task: Task[Any] | None = task
         self.cancelling = task.cancelling()
         self.is_up = False

@@ -71,6 +71,8 @@ class IdempotencyHandler:
             if self._config.required:
                 raise _refuse("This operation needs an Idempotency-Key header.")
             return
+        if sum(name == b"idempotency-key" for name, _ in kit.scope["headers"]) > 1:
+            raise _refuse("The Idempotency-Key header is there more than once.")
         principal = kit.principal
         key = RequestKey(
             tenant=principal.tenant if principal else "",

@@ -103,7 +103,7 @@ class JwtHandler:
         reader = self._readers.get(said.issuer or "")
         if reader is None:
             raise refused("The access token comes from another issuer.")
-        claims, kid = await reader.read(raw, said)
+        claims, kid = await reader.read(said)
         marks = claims.marks(kid)
         if self._revocations.covers(marks):
             raise refused("The access token has been revoked.")

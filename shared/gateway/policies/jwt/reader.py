@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode
-from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.errors import JoseError
+from joserfc.jws import CompactSignature, JWSRegistry
 from pydantic import ValidationError
 
 from shared.errors.taxonomy import FieldFinding, NotAuthenticated
@@ -19,7 +18,7 @@ from shared.identity.claims import AccessClaims
 from shared.identity.trust import ACCESS_TOKEN_TYPES, TrustedIssuer
 
 LONGEST = 8192
-_PARTS = 3
+_NOT_UNDERSTOOD = frozenset({"crit", "zip", "cty"})
 _UNMISTAKABLE = frozenset(ACCESS_TOKEN_TYPES)
 _MARKS_OF_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
 
@@ -35,27 +34,36 @@ class Unverified:
 
     header: Mapping[str, Any]
     issuer: str | None
+    claims: dict[str, Any]
+    signed: CompactSignature
 
 
 def unverified(raw: bytes) -> Unverified:
-    """The header of a token and the issuer it names.
+    """A token taken apart, once for all that is asked of it later.
 
     Raises: NotAuthenticated for what is no compact JWS of a JSON object: encrypted, nested, compressed, too long.
     """
-    parts = raw.split(b".")
-    if len(raw) > LONGEST or len(parts) != _PARTS:
+    if len(raw) > LONGEST:
         raise refused("The access token cannot be read.")
-    header, body = _json(parts[0]), _json(parts[1])
-    if "crit" in header or "zip" in header or "cty" in header or header.get("b64", True) is not True:
-        raise refused("The access token's header asks for something that is not understood here.")
-    issuer = body.get("iss")
-    return Unverified(header, issuer if isinstance(issuer, str) else None)
-
-
-def _json(part: bytes) -> dict[str, Any]:
     try:
-        found: Any = json.loads(urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
-    except (NotBase64, ValueError, RecursionError) as error:
+        signed = jws.extract_compact(raw)
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise refused("The access token cannot be read.") from error
+    said: Any = signed.protected
+    if not isinstance(said, dict):
+        raise refused("The access token cannot be read.")
+    header = cast("dict[str, Any]", said)
+    if not _NOT_UNDERSTOOD.isdisjoint(header) or header.get("b64", True) is not True:
+        raise refused("The access token's header asks for something that is not understood here.")
+    claims = _object(signed.payload)
+    issuer = claims.get("iss")
+    return Unverified(header, issuer if isinstance(issuer, str) else None, claims, signed)
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(payload)
+    except (ValueError, RecursionError) as error:
         raise refused("The access token cannot be read.") from error
     if not isinstance(found, dict):
         raise refused("The access token cannot be read.")
@@ -70,18 +78,20 @@ class TokenReader:
         self._keys = keys
         self._leeway = leeway
         self._now = now
+        self._registry = JWSRegistry(algorithms=list(trusted.algorithms))
         self._types = frozenset(kind.lower() for kind in trusted.types)
 
-    async def read(self, raw: bytes, said: Unverified) -> tuple[AccessClaims, str]:
+    async def read(self, said: Unverified) -> tuple[AccessClaims, str]:
         """The claims of a genuine token that counts now, and the id of the key that signed it.
 
         Raises: NotAuthenticated with the reason; NotPermitted when the issuer's claims map to nobody here;
         VendorUnavailable when no key of the issuer was ever fetched.
         """
-        found, kid = await self._decoded(raw, said.header)
-        return self._checked(found), kid
+        kid = await self._signer(said)
+        return self._checked(said.claims), kid
 
-    async def _decoded(self, raw: bytes, header: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    async def _signer(self, said: Unverified) -> str:
+        header = said.header
         kind, algorithm, kid = header.get("typ", ""), header.get("alg"), header.get("kid")
         if not isinstance(kind, str) or kind.lower() not in self._types:
             raise refused("The token is not an access token.")
@@ -93,9 +103,12 @@ class TokenReader:
         if key is None:
             raise refused("The access token is signed with an unknown key.")
         try:
-            return jwt.decode(raw, key, algorithms=[algorithm]).claims, kid
+            is_genuine = jws.validate_compact(said.signed, key, registry=self._registry)
         except (JoseError, ValueError, TypeError) as error:
             raise refused("The signature of the access token does not hold.") from error
+        if not is_genuine:
+            raise refused("The signature of the access token does not hold.")
+        return kid
 
     def _checked(self, found: dict[str, Any]) -> AccessClaims:
         trusted = self._trusted

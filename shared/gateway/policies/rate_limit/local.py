@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from math import ceil
 from time import time
 from typing import Any, cast
@@ -14,6 +15,8 @@ from shared.gateway.policies.rate_limit.counters import SLOTS, Count, Standing
 
 SCHEME = "throughline+memory"
 _SWEEP_EVERY = 20_000
+_standing = cast("Callable[[type[Standing], tuple[bool, int, int]], Standing]", tuple.__new__)
+"""A named tuple at the price of a tuple."""
 
 
 class _Fixed:
@@ -105,8 +108,12 @@ class LocalPurse:
             spent = window.spent
             if cost:
                 window.add(now)
-            resets_in = max(1, ceil(window.frees_at(now) - now))
-            told.append(Standing(spent < most, most - spent - cost, min(resets_in, longest) if cost else resets_in))
+            resets_in = ceil(window.frees_at(now) - now)
+            if resets_in < 1:
+                resets_in = 1
+            elif cost and resets_in > longest:
+                resets_in = longest
+            told.append(_standing(Standing, (spent < most, most - spent - cost, resets_in)))
         return told
 
 

@@ -68,6 +68,8 @@ async def test_a_person_logs_in_agrees_and_the_portal_gets_tokens_that_say_who_i
         "roles": ["pmo"],
         "email": "paul@harbour.example",
     }
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert (await browser.http.post("/oauth/userinfo", headers=bearer)).json() == who, "OpenID Connect Core §5.3"
 
     again = await browser.visits(Flow(scope="openid deals.read").address)
     assert again.status_code == 303, "neither login nor consent are asked for twice"

@@ -240,6 +240,9 @@ async def test_logging_out_ends_the_session_everywhere_and_leads_back_to_registe
         assert "portal.example" not in (await browser.visits("/oauth/logout?" + str(httpx.QueryParams(wrong)))).text
 
     browser = await logged_in(house)
+    by_form = await browser.http.post("/oauth/logout", data={**wish, "strange": "x"})
+    assert (by_form.status_code, by_form.headers["location"]) == (303, f"/oauth/logout?{httpx.QueryParams(wish)}")
+    assert await is_in(browser), "a form of another site logs nobody out either"
     await browser.visits(
         "/oauth/logout?" + str(httpx.QueryParams({**wish, "post_logout_redirect_uri": "https://e.example"}))
     )
