@@ -15,8 +15,8 @@ _CAMEL = re.compile(r"^[a-z]+([A-Z][a-z0-9]*)+$")
 VERBS = frozenset(
     "add amend approve assign authorize begin bind cancel check claim close create decide delete deliver disable "
     "enable end exchange export find get introspect issue list poll post preview put read redeliver register reject "
-    "release remove renew replace replay request resume retry revoke rotate search send show start submit sum supply test "
-    "withdraw".split()
+    "release remove renew replace replay request resume retry revoke rotate search send show start submit sum supply "
+    "test withdraw".split()
 )
 _SNAKE = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 _HEADER = re.compile(r"^[A-Z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$|^DPoP$")

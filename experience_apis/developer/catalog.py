@@ -114,7 +114,7 @@ class Shelf:
         for api in {id(one.api): one.api for one in self.editions.values()}.values():
             versions = self.versions_of(api)
             chosen.append(next((one for one in versions if one.state == "active"), versions[0]))
-        return tuple(sorted(chosen, key=lambda one: (_TIERS.index(one.api.tier), one.api.title)))
+        return tuple(sorted(chosen, key=lambda one: (_TIERS.index(one.api.tier), one.api.title.casefold())))
 
     @cached_property
     def asked_plans(self) -> Mapping[str, Plan]:

@@ -147,7 +147,8 @@ def _more_pages(router: APIRouter, site: Site) -> None:
         """How far every version is, and which of them end when."""
         shelf = site.shelf
         every = sorted(
-            shelf.editions.values(), key=lambda one: (tiers().index(one.api.tier), one.api.title, one.version)
+            shelf.editions.values(),
+            key=lambda one: (tiers().index(one.api.tier), one.api.title.casefold(), one.version),
         )
         return await site.public(
             request,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from experience_apis.desk.models import Code, Id, Label, Sentence, Shaped
-from shared.canonical.fields import Gross, InvoiceOn, Net, Paid, Tax
+from shared.canonical.fields import InvoiceOn
 from shared.canonical.money import Amount, Hours, Money
 from shared.canonical.references import Identifier, Name
 
@@ -101,10 +101,27 @@ class InvoiceCard(Shaped):
     ]
     period: Annotated[Period, Field(examples=["2017-04"])]
     invoice_on: InvoiceOn
-    net: Net
-    tax: Tax
-    gross: Gross
-    paid: Paid
+    net: Annotated[
+        Money | None,
+        Field(
+            description="Sum of the lines before tax; null without `amounts.read`, as all amounts here.",
+            examples=[{"amount": "503.10", "currency": "EUR"}],
+        ),
+    ]
+    tax: Annotated[
+        Money | None,
+        Field(description="Tax on the net, rounded once.", examples=[{"amount": "95.59", "currency": "EUR"}]),
+    ]
+    gross: Annotated[
+        Money | None,
+        Field(description="Net plus tax: what the customer owes.", examples=[{"amount": "598.69", "currency": "EUR"}]),
+    ]
+    paid: Annotated[
+        Money | None,
+        Field(
+            description="What of the gross has been paid so far.", examples=[{"amount": "598.69", "currency": "EUR"}]
+        ),
+    ]
     time_entries: Annotated[Count, Field(description="Time entries on it.", examples=[0])]
     milestones: Annotated[Count, Field(description="Milestones on it.", examples=[1])]
     erp_reference: Annotated[
@@ -134,10 +151,12 @@ class InvoiceLineRow(Shaped):
     ]
     quantity: Annotated[Amount, Field(description="Hours for time, 1 otherwise.", examples=["1"])]
     rate: Annotated[
-        Amount, Field(description="Price of one unit in the invoice's currency, before tax.", examples=["503.10"])
+        Amount | None,
+        Field(description="Price of one unit in the invoice's currency, before tax.", examples=["503.10"]),
     ]
     net: Annotated[
-        Money, Field(description="What the line adds to the net.", examples=[{"amount": "503.10", "currency": "EUR"}])
+        Money | None,
+        Field(description="What the line adds to the net.", examples=[{"amount": "503.10", "currency": "EUR"}]),
     ]
     entries: Annotated[Count, Field(description="Entries of the ledger the line consumed.", examples=[1])]
 

@@ -92,7 +92,7 @@ def _standing(kept: SealedKey, signing: str, now: datetime) -> str:
 
 
 class KeyRing:
-    """All keys that count: every one verifies, the newest whose time has come signs."""
+    """All keys that count: every one verifies; of those whose time has come the newest signs that does not retire."""
 
     def __init__(
         self, register: Register, seal: Seal, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -134,8 +134,11 @@ class KeyRing:
         Every token it signed ends with it; telling the tiers is the caller's part (`Revocations.withdraw`).
         """
         await self._read()
-        others = [kept for kept in self._kept if kept.kid != kid and kept.signs_from <= self._now()]
-        if kid in self._opened and not others:
+        # a key that retires, or one that is only announced, cannot take over for good
+        stays = any(
+            kept.kid != kid and kept.signs_from <= self._now() and kept.retires_at is None for kept in self._kept
+        )
+        if kid in self._opened and not stays:
             fresh = self._new(self._now())
             await self._register.succeed_with(fresh, others_retire_at=self._now() + KEPT_AFTER)
         was_good = await self._register.retire(kid, reason=reason)
@@ -155,7 +158,8 @@ class KeyRing:
         """The key to sign with."""
         await self._reread()
         ready = [kept for kept in self._kept if kept.signs_from <= self._now()]
-        newest = (ready or list(self._kept))[-1]
+        staying = [kept for kept in ready if kept.retires_at is None]
+        newest = (staying or ready or list(self._kept))[-1]
         return SigningKey(kid=newest.kid, key=self._opened[newest.kid])
 
     async def verifying(self) -> KeySet:

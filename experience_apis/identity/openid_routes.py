@@ -60,7 +60,13 @@ def openid_routes(issuer: Issuer, people: People) -> APIRouter:
         """The person the token speaks for, as far as its scopes tell; tokens of machines have nobody to tell of."""
         return await told_of(caller)
 
-    @router.post("/oauth/userinfo", response_model=UserInfo, response_model_exclude_none=True, include_in_schema=False)
+    @router.post(
+        "/oauth/userinfo",
+        operation_id="requestUserInfo",
+        summary="Who the token speaks for, asked by POST",
+        response_model=UserInfo,
+        response_model_exclude_none=True,
+    )
     async def read_user_info_by_post(caller: Caller) -> UserInfo:
         """The same by POST, as OpenID Connect Core §5.3 wants it; the token still comes in the header."""
         return await told_of(caller)

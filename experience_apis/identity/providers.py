@@ -163,7 +163,7 @@ class Providers:
         """What a genuine token says in our terms; None when it does not count or maps to nobody."""
         try:
             said = unverified(token.encode())
-            found, kid = await self._readers[said.issuer or ""].read(token.encode(), said)
+            found, kid = await self._readers[said.issuer or ""].read(said)
         except (NotAuthenticated, NotPermitted, KeyError) as error:
             _log.info("foreign_token_refused", reason=getattr(error, "message", "unknown issuer"))
             return None

@@ -86,7 +86,7 @@ async def park_payment(request: ApplyPayment, code: str, message: str) -> None:
                 process=PROCESS,
                 subject_id=concerned[0].opportunity_id if concerned else payment.id,
                 run_id=engine.run_id(),
-                title=f"Payment {payment.source.ref} over {payment.amount} cannot go on",
+                title=f"Payment {payment.source.ref} cannot go on",
                 findings=(finding,),
             ),
         )

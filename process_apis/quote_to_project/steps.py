@@ -256,7 +256,7 @@ async def request_approvals(request: DealRequest, plan: DealPlan, number: int) -
                     subject_id=request.opportunity_id,
                     run_id=request.run_id,
                     topic=DECISION,
-                    title=f"{opportunity.reference} {opportunity.name}: {opportunity.amount}"[:1000],
+                    title=f"{opportunity.reference} {opportunity.name}"[:1000],  # no amounts: not everybody sees them
                     requested_by=_asker(request, opportunity),
                     amount=opportunity.amount,
                     snapshot=_shown(plan),

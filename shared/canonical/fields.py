@@ -80,7 +80,7 @@ Region = Annotated[Text, Field(description="Sales region of the deal.", examples
 Role = Annotated[Name, Field(description="Role worked in, as the rate card names it.", examples=["Business Analyst"])]
 Person = Annotated[Name, Field(description="Subject of the person or client, as in the token.", examples=["fiona"])]
 PaymentTermsDays = Annotated[
-    int, Field(strict=True, ge=0, le=365, description="Days from the invoice's day until it is due.", examples=[45])
+    int, Field(ge=0, le=365, description="Days from the invoice's day until it is due.", examples=[45])
 ]
 Period = Annotated[
     str,

@@ -57,9 +57,12 @@ class Gateway:
 
     async def answer(self, inner: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request: the chain around, `inner` at its heart."""
-        if scope["method"] == "HEAD":  # a GET whose body stays here
+        is_head = scope["method"] == "HEAD"
+        if is_head:  # a GET whose body stays here
             scope, send = {**scope, "method": "GET"}, _without_body(send)
         kit = Kit(scope, receive, scope["method"], scope["path"])
+        if is_head:
+            kit.is_head = True
         board = self.board
         chain = board.find(kit.method, kit.path) or board.exception(kit)
         scope[SCOPE_KEY] = kit

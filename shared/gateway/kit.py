@@ -28,7 +28,7 @@ class Kit:
 
     Handlers read it, raise a taxonomy error to refuse, set `answer` to answer themselves, and leave marks for later
     phases (`principal`, `window_marks`, `on_answer`). `deadline` is the monotonic second at which the request is given
-    up; `mask` rewrites the answer's body; `releases` are called once the request has ended, however it ended.
+    up; `is_head` tells that what is served as a GET was asked for as a HEAD; `mask` rewrites the answer's body; `releases` are called once the request has ended, however it ended.
     """
 
     correlation_id: str = ""
@@ -36,6 +36,7 @@ class Kit:
     principal: Principal | None = None
     answer: KeptAnswer | None = None
     status: int = 0
+    is_head: bool = False
     limit_header: bytes | None = None
     policy_header: bytes | None = None
     on_answer: Callable[[KeptAnswer], Awaitable[None]] | None = None

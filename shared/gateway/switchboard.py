@@ -93,7 +93,7 @@ class Switchboard:
             refusing_method, telling = self._by_methods.get(methods) or self._of_methods(methods)
             if kit.method != "OPTIONS":
                 return refusing_method
-            return self._preflight(kit, list(methods)) or telling
+            return self._preflight(kit, list(methods), telling) or telling
         for root, versions in self._roots.items():
             if kit.path.startswith(f"{root}/"):
                 asked = kit.path[len(root) + 1 :].partition("/")[0]
@@ -115,7 +115,7 @@ class Switchboard:
         self._by_methods[methods] = made
         return made
 
-    def _preflight(self, kit: Kit, methods: list[str]) -> Chain | None:
+    def _preflight(self, kit: Kit, methods: list[str], telling: Chain) -> Chain | None:
         asked = (kit.header(b"access-control-request-method") or b"").decode("latin-1")
         chain = self.find("GET" if asked == "HEAD" else asked, kit.path)
         answer = chain.cors.preflight(kit, methods) if chain is not None and chain.cors is not None else None
@@ -125,7 +125,8 @@ class Switchboard:
         def enter(kit: Kit) -> None:
             kit.answer = answer
 
-        return Chain("preflight", chain.api, (enter,), headers=chain.headers, dressers=chain.dressers)
+        steps = (*telling.steps[:-1], enter)
+        return Chain("preflight", chain.api, steps, headers=chain.headers, dressers=chain.dressers)
 
 
 def path_shape(template: str) -> str:

@@ -1,4 +1,4 @@
-"""An answer read up to a bound: whoever answers without end, or unpacks to more than it sent, fills no memory of ours."""
+"""An answer read up to a bound: who answers without end, or unpacks to more than it sent, fills no memory of ours."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ async def until(what: str, look: Callable[[], Awaitable[Any]], seconds: float = 
     """What is looked for, once it is there."""
     try:
         async with asyncio.timeout(seconds):
-            while not (found := await look()):
+            while not (found := await look()):  # noqa: ASYNC110 - what is waited for is a row, which tells nobody
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"not within {seconds} s: {what}") from None

@@ -1,4 +1,4 @@
-"""One house for all tests of this folder: three tiers on real sockets and databases, two tenants, two customers each."""
+"""One house for all tests of this folder: three tiers on real sockets and databases, two tenants, their customers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 from typing import Any
@@ -73,7 +73,7 @@ def clients() -> list[dict[str, Any]]:
             for role in role_book().roles
             if role not in MACHINES and role != "customer"
         ]
-    portal = {
+    portal: dict[str, Any] = {
         "client_id": "portal",
         "tenant": OURS,
         "roles": ["pmo", "customer"],
@@ -81,7 +81,8 @@ def clients() -> list[dict[str, Any]]:
         "redirect_uris": [DONE],
         "is_first_party": True,
     }
-    return [one | {"secret": secret_of(one["client_id"])} for one in [*made, portal]]
+    made.append(portal)
+    return [one | {"secret": secret_of(one["client_id"])} for one in made]
 
 
 def people() -> list[dict[str, Any]]:
@@ -131,13 +132,14 @@ class House:
     http: httpx.AsyncClient
     key: ECKey
     kid: str
+    read: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict[tuple[str, str], dict[str, Any]])
 
     @property
     def issuer(self) -> str:
         """Who signs here."""
         return self.tiers["experience"].url
 
-    def claims(self, tier: str, tenant: str = OURS, **changes: Any) -> dict[str, Any]:
+    def claims(self, tier: str, tenant: Any = OURS, **changes: Any) -> dict[str, Any]:
         """Claims of a good token with every scope of the tier."""
         now = int(time())
         said = {
@@ -155,9 +157,9 @@ class House:
         } | changes
         return {name: value for name, value in said.items() if value is not None}
 
-    def token(self, tier: str, tenant: str = OURS, *, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
+    def token(self, tier: str, tenant: Any = OURS, *, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
         """A token as the issuer itself signs it; a claim that is None is left out."""
-        stated = {"alg": "ES256", "typ": "at+jwt", "kid": self.kid} | (header or {})
+        stated: dict[str, Any] = {"alg": "ES256", "typ": "at+jwt", "kid": self.kid, **(header or {})}
         return jwt.encode(stated, self.claims(tier, tenant, **changes), self.key)
 
     async def ask(
@@ -237,7 +239,8 @@ async def opened(folder: Path, databases: Mapping[str, str]) -> AsyncGenerator[H
     async with AsyncExitStack() as stack:
         vendors = {name: await stack.enter_async_context(vendors_of(name)) for name in (OURS, THEIRS)}
         tenants, rules = folder / "connectors", folder / "rules"
-        tenants.mkdir(), rules.mkdir()
+        tenants.mkdir()
+        rules.mkdir()
         write_tenants(tenants, list(vendors.values()))
         harbour = (GATEWAY_DIR.parent / "local" / "tenants" / "harbour.yaml").read_text("utf-8")
         (rules / "harbour.yaml").write_text(harbour, "utf-8")
@@ -343,8 +346,8 @@ async def connected(house: House, tenant: str) -> None:
     ]
     for path, body in samples:
         text = json.dumps(body).replace("_acme", f"_{MARKS[tenant]}").replace('"harbour"', f'"{tenant}"')
-        path = path.replace("_acme", f"_{MARKS[tenant]}")
-        answer = await house.ask("system", "PUT", path, tenant=tenant, json=json.loads(text))
+        own = path.replace("_acme", f"_{MARKS[tenant]}")
+        answer = await house.ask("system", "PUT", own, tenant=tenant, json=json.loads(text))
         assert answer.status_code == 200, f"{path}: {answer.text}"
 
 

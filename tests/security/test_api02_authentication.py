@@ -93,7 +93,7 @@ async def test_only_what_the_issuer_signed_for_this_tier_and_this_moment_opens_i
         "huge": "a" * 20_000,
     }
     assert (await house.ask(tier, "GET", ASKED[tier])).status_code == 200
-    wrong = []
+    wrong: list[str] = []
     for what, token in bad.items():
         answer = await house.ask(tier, "GET", ASKED[tier], token=token)
         if answer.status_code not in {401, 431} or (

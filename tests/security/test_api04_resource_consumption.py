@@ -6,15 +6,17 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from time import process_time
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from tests.security.house import OURS, TIERS, House
-from tests.security.walk import described, filled, json_body, lists, parameters
+from tests.security.walk import described, filled, json_body, lists, parameters, parts
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 _SLOW = 0.5
@@ -85,12 +87,9 @@ async def test_addresses_and_headers_have_an_end(house: House, name: str) -> Non
     long = await house.ask(name, "GET", f"{path}?cursor={'x' * 60_000}")
     assert long.status_code in {400, 414, 422, 431}, long.status_code
     for size in (70_000, 1_000_000):
-        try:
+        with suppress(httpx.TransportError):  # a connection that is cut is an answer, too
             answer = await house.ask(name, "GET", path, headers={"x-long": "x" * size})
-        except Exception as error:  # noqa: BLE001 - a connection that is cut is an answer, too
-            assert "Error" in type(error).__name__
-            continue
-        assert answer.status_code in {200, 400, 431}, answer.status_code
+            assert answer.status_code in {200, 400, 431}, answer.status_code
     assert (await house.ask(name, "GET", path)).status_code == 200, "the door is open as before"
 
 
@@ -137,14 +136,10 @@ async def test_pages_and_the_issuer_are_limited_by_address(house: House) -> None
 
 def patterns(value: Any) -> Iterator[str]:
     """Every regular expression of a document."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "pattern" and isinstance(inner, str):
-                yield inner
-            else:
-                yield from patterns(inner)
-    elif isinstance(value, list):
-        for inner in value:
+    for key, inner in parts(value):
+        if key == "pattern" and isinstance(inner, str):
+            yield inner
+        else:
             yield from patterns(inner)
 
 

@@ -34,7 +34,8 @@ SPELLED = [
     "http://8.8.8.8/", "ftp://8.8.8.8/", "file:///etc/passwd", "gopher://8.8.8.8/", "https://", "https:///x",
     "https://2130706433/", "https://0x7f000001/", "https://0x7f.1/", "https://017700000001/", "https://127.1/",
     "https://0177.0.0.1/", "https://127.0.0.1.:443/", "https://localhost/", "https://LOCALHOST./", "https://user@8.8.8.8/",
-    "https://user:pass@8.8.8.8/", "https://8.8.8.8@127.0.0.1/", "https://8.8.8.8#@127.0.0.1/", "https://127.0.0.1\\@8.8.8.8/",
+    "https://user:pass@8.8.8.8/",
+    "https://8.8.8.8@127.0.0.1/", "https://8.8.8.8#@127.0.0.1/", "https://127.0.0.1\\@8.8.8.8/",
     "https://8.8.8.8/\r\nhost: x", "https://①②⑦.⓪.⓪.①/", "https://[::1%25eth0]/", "https://[::ffff:7f00:1]/", "//127.0.0.1/",
 ]  # fmt: skip
 
@@ -45,7 +46,7 @@ def addresses() -> list[str]:
 
 
 async def test_no_spelling_of_an_inner_address_is_admitted() -> None:
-    admitted_ones = []
+    admitted_ones: list[str] = []
     for address in addresses():
         try:
             await admitted(address, AddressRules())
@@ -90,8 +91,9 @@ async def test_people_are_sent_back_to_registered_addresses_only(house: House) -
         "plan": "trial",
         "scopes": ["deals.read"],
     }
-    for address in ("http://portal.example/", "https://a@portal.example/", "https://portal.example/#x", "javascript:alert(1)",
-                    "https://*.example/", "data:text/html,x", "https://portal.example/\\..", "http://127.0.0.1.evil.example/"):  # fmt: skip
+    for address in ("http://portal.example/", "https://a@portal.example/", "https://portal.example/#x",
+                    "javascript:alert(1)", "https://*.example/", "data:text/html,x", "https://portal.example/\\..",
+                    "http://127.0.0.1.evil.example/"):  # fmt: skip
         answer = await house.ask("experience", "POST", "/clients/v1/clients", json=order | {"redirect_uris": [address]})
         assert answer.status_code == 422, (address, answer.status_code)
     for address in ("https://evil.example/", "https://portal.example/done/", "https://portal.example/done?x=1",

@@ -1,4 +1,4 @@
-"""API8, misconfiguration: every answer carries its headers and tells nothing of what is inside, errors and pages too."""
+"""API8, misconfiguration: every answer carries its headers and tells nothing of what is inside; errors, pages too."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import httpx
 import pytest
 
 from shared.errors.taxonomy import CredentialsRefused, VendorRejected
+from shared.serving import server
 from tests.security.house import PASSWORD, TIERS, House
 from tests.security.walk import filled, lists, parameters
 from tests.unit.experience.portals.browser import Flow
+from tests.unit.gateway.door import settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 _INSIDE = re.compile(
@@ -124,7 +126,8 @@ async def test_pages_hold_no_script_or_style_of_their_own(house: House) -> None:
     reader = house.browser()
     await reader.logs_in("developer-harbour", PASSWORD)
     pages = ["/login", "/logout", "/account/sessions", "/account/password", "/developer", "/developer/apis",
-             "/developer/clients", "/developer/clients/new", "/developer/guides", "/developer/changelog", Flow().address]  # fmt: skip
+             "/developer/clients", "/developer/clients/new", "/developer/guides",
+             "/developer/changelog", Flow().address]  # fmt: skip
     for path in pages:
         page = await reader.http.get(path, headers={"accept": "text/html"})
         if "text/html" not in page.headers.get("content-type", ""):
@@ -135,6 +138,20 @@ async def test_pages_hold_no_script_or_style_of_their_own(house: House) -> None:
         assert not re.search(r"\son[a-z]+\s*=\s*[\"']", page.text), path
         assert not re.search(r"<style|\sstyle\s*=", page.text), path
         assert not re.search(r"(src|href)=[\"'](https?:)?//(?!127\.0\.0\.1)[^\"']*\.(js|css)", page.text), path
+
+
+async def test_the_server_does_not_name_itself_and_believes_no_proxy(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+
+    def run(_app: object, **options: Any) -> None:
+        told.update(options)
+
+    monkeypatch.setattr(server.uvicorn, "run", run)
+    server.run_server(house.tiers["process"].app, settings())
+    assert told["server_header"] is False
+    assert told["proxy_headers"] is False
 
 
 @pytest.mark.parametrize("name", TIERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 from shared.gateway.document import Operation
 from tests.security.firms import MARKS
@@ -39,7 +39,7 @@ STATEMENTS = {
 # Lists that speak of the caller's own token, or that only tiers may read, and of whom they tell.
 NO_LISTS = {
     "/oauth/userinfo": "speaks of the person of the token",
-    "/oauth/revocations": "told to the tiers themselves, which serve every tenant; no client of a person may ask for it",
+    "/oauth/revocations": "told to the tiers themselves, which serve every tenant; no other client may ask for it",
 }
 
 
@@ -54,38 +54,40 @@ def lists(tier: Served) -> list[Operation]:
     return [one for one in reads if one.path not in NO_LISTS]
 
 
+def parts(value: Any) -> list[tuple[str, Any]]:
+    """Members of an object, or items of an array under no name."""
+    if isinstance(value, dict):
+        return list(cast("dict[str, Any]", value).items())
+    return [("", one) for one in cast("list[Any]", value)] if isinstance(value, list) else []
+
+
 def strings(value: Any) -> Iterator[str]:
     """Every text in an answer."""
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from strings(inner)
-    elif isinstance(value, str):
+    if isinstance(value, str):
         yield value
+    for _, inner in parts(value):
+        yield from strings(inner)
 
 
 def ids(value: Any) -> Iterator[tuple[str, str]]:
     """(member, text) of everything in an answer that is named like an id."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if isinstance(inner, str) and (name == "id" or name.endswith("_id")):
-                yield name, inner
-            else:
-                yield from ids(inner)
-    elif isinstance(value, list):
-        for inner in value:
+    for name, inner in parts(value):
+        if isinstance(inner, str) and (name == "id" or name.endswith("_id")):
+            yield name, inner
+        else:
             yield from ids(inner)
 
 
-async def seen(house: House, tier: Served, tenant: str, **claims: Any) -> dict[str, Any]:
-    """What the tenant's caller reads at every list of the tier, by path."""
+async def seen(house: House, tier: Served, tenant: str) -> dict[str, Any]:
+    """What the tenant's caller reads at every list of the tier, by path; read once."""
+    if (tier.name, tenant) in house.read:
+        return house.read[tier.name, tenant]
     found: dict[str, Any] = {}
     for operation in lists(tier):
-        answer = await house.ask(tier.name, "GET", operation.path, tenant=tenant, claims=claims)
+        answer = await house.ask(tier.name, "GET", operation.path, tenant=tenant)
         assert answer.status_code == 200, f"{operation.name}: {answer.status_code} {answer.text[:300]}"
         found[operation.path] = body_of(answer)
+    house.read[tier.name, tenant] = found
     return found
 
 
@@ -109,10 +111,7 @@ class Ids:
         pattern = ""
         for segment in operation.path.strip("/").split("/"):
             values = await self._values(f"{pattern}/{segment}", ready) if segment.startswith("{") else None
-            if values is None:
-                ready = [f"{one}/{segment}" for one in ready]
-            else:
-                ready = values
+            ready = [f"{one}/{segment}" for one in ready] if values is None else values
             pattern = f"{pattern}/{segment}"
         return ready
 
@@ -139,22 +138,18 @@ class Ids:
         return made
 
     def _put_in(self, value: Any) -> None:
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                if isinstance(inner, str) and name in self.by_member:
-                    value[name] = self.by_member[name][0]
-                elif isinstance(inner, list) and name.endswith("_ids") and name[:-1] in self.by_member:
-                    value[name] = self.by_member[name[:-1]][:2]
-                else:
-                    self._put_in(inner)
-        elif isinstance(value, list):
-            for inner in value:
+        for name, inner in parts(value):
+            if isinstance(inner, str) and name in self.by_member:
+                value[name] = self.by_member[name][0]
+            elif isinstance(inner, list) and name.endswith("_ids") and name[:-1] in self.by_member:
+                value[name] = self.by_member[name[:-1]][:2]
+            else:
                 self._put_in(inner)
 
 
 def _members(told: Any, pattern: str, member: str) -> list[str]:
     parameter = PARAMETER.findall(pattern)[-1]
-    rows: list[dict[str, Any]] = told.get("items", []) if isinstance(told, dict) else []
+    rows = cast("list[dict[str, Any]]", dict(parts(told)).get("items", []))
     names = (member,) if member else (parameter, *NAMED)
     found = [next((row[name] for name in names if isinstance(row.get(name), str)), None) for row in rows]
     return [one for one in found if one is not None]
@@ -162,9 +157,10 @@ def _members(told: Any, pattern: str, member: str) -> list[str]:
 
 def resolved(document: dict[str, Any], schema: Any) -> dict[str, Any]:
     """A schema with its reference followed."""
-    while isinstance(schema, dict) and "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return schema if isinstance(schema, dict) else {}
+    found = dict(parts(schema))
+    while "$ref" in found:
+        found = dict(parts(document["components"]["schemas"][found["$ref"].rpartition("/")[2]]))
+    return found
 
 
 def described(tier: Served, operation: Operation) -> dict[str, Any]:

@@ -131,3 +131,22 @@ class Published(Issuer):
 
     async def keys(self) -> dict[str, Any]:
         return await self.ring.published()
+
+
+async def test_whichever_key_leaks_after_a_rotation_one_that_stays_signs_from_then_on(house: House) -> None:
+    first = (await house.keys.current()).kid
+    announced = await house.keys.rotate()
+    assert await house.keys.revoke(first, reason="leaked")
+    fresh = (await house.keys.current()).kid
+    house.clock[0] += (ANNOUNCED_BEFORE + timedelta(seconds=1)).total_seconds()
+    assert fresh not in {first, announced}
+    assert (await house.keys.current()).kid == fresh, "the announced one would end before the tokens it signs"
+
+    second = await house.keys.rotate()
+    house.clock[0] += (ANNOUNCED_BEFORE + timedelta(seconds=1)).total_seconds()
+    assert (await house.keys.current()).kid == second
+    assert await house.keys.revoke(second, reason="leaked")
+    signing = (await house.keys.current()).kid
+    assert signing not in {first, announced, fresh, second}
+    ends = {kept.kid: kept.retires_at for kept in await house.keys.listed()}
+    assert ends[signing] is None, "else nobody signs one day"

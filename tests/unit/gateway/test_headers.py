@@ -49,6 +49,7 @@ async def test_a_preflight_tells_what_a_known_origin_may_send() -> None:
         assert "POST" in answer.headers["access-control-allow-methods"]
         assert "DPoP" in answer.headers["access-control-allow-headers"]
         assert answer.headers["access-control-max-age"] == "120"
+        assert answer.headers["x-correlation-id"]
         assert set(answer.headers["vary"].split(", ")) >= {"Origin", "Access-Control-Request-Method"}
         stranger = await door.ask(
             "OPTIONS", "/things/v1/things", token=None, headers=PREFLIGHT | {"origin": "https://evil.example"}

@@ -63,6 +63,14 @@ async def test_an_address_may_be_spelled_with_escapes(door: Door) -> None:
         assert answer.status_code == 200, answer.text
 
 
+async def test_who_asks_for_the_head_proves_that(door: Door) -> None:
+    holder = Holder()
+    token = holder.token(door)
+    for method, status in (("HEAD", 200), ("GET", 401)):
+        headers = {"authorization": f"DPoP {token}", "dpop": holder.proof(token, htm=method)}
+        assert (await door.client.head("/things/v1/things", headers=headers)).status_code == status
+
+
 async def test_a_stolen_token_is_worth_nothing(door: Door) -> None:
     holder, thief = Holder(), Holder()
     token = holder.token(door)

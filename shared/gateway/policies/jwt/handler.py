@@ -122,7 +122,8 @@ class JwtHandler:
         if len(shown) != 1 or self._proofs is None:
             raise InvalidProof("The request needs exactly one DPoP header.")
         address = f"{self._base or _origin(kit)}{quote(kit.path)}"  # the server has decoded it
-        if await self._proofs.key_of(shown[0], method=kit.method, address=address, token=token) != key:
+        method = "HEAD" if kit.is_head else kit.method
+        if await self._proofs.key_of(shown[0], method=method, address=address, token=token) != key:
             raise InvalidProof("The DPoP proof is signed with another key than the one the access token is bound to.")
 
     def _look_over(self) -> None:
