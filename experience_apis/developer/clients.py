@@ -58,11 +58,10 @@ def scopes_to_ask(shelf: Shelf) -> dict[str, str]:
     for edition in shelf.editions.values():
         if not edition.can_be_tried or edition.spec is None:
             continue
-        needed = {scope for one in edition.operations for scopes in one.scopes for scope in scopes}
         schemes = cast("Mapping[str, Any]", edition.spec.document["components"].get("securitySchemes", {}))
         for scheme in schemes.values():
             for flow in cast("Mapping[str, Any]", scheme.get("flows", {})).values():
-                found |= {name: told for name, told in flow.get("scopes", {}).items() if name in needed}
+                found |= flow.get("scopes", {})
     return {name: told for name, told in sorted(found.items()) if name not in _NEVER_A_CLIENTS}
 
 

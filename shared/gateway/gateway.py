@@ -11,7 +11,7 @@ from typing import Any
 from shared.errors.taxonomy import PlatformError, TimeRanOut
 from shared.gateway.chain import Chain, header_lines
 from shared.gateway.document import GatewayDocuments
-from shared.gateway.kit import HEAD_EXTENSION, SCOPE_KEY, App, Kit, Message, Receive, Scope, Send
+from shared.gateway.kit import HEAD_EXTENSION, HEAD_KEY, SCOPE_KEY, App, Kit, Message, Receive, Scope, Send
 from shared.gateway.policies.deadline.handler import before, within
 from shared.gateway.policies.jwt.challenge import challenges
 from shared.gateway.policies.masking.answer import masked
@@ -57,12 +57,9 @@ class Gateway:
 
     async def answer(self, inner: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request: the chain around, `inner` at its heart."""
-        is_head = scope["method"] == "HEAD"
-        if is_head:  # a GET whose body stays here
-            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        if scope["method"] == "HEAD":  # a GET whose body stays here
+            scope, send = {**scope, "method": "GET", HEAD_KEY: True}, _without_body(send)
         kit = Kit(scope, receive, scope["method"], scope["path"])
-        if is_head:
-            kit.is_head = True
         board = self.board
         chain = board.find(kit.method, kit.path) or board.exception(kit)
         scope[SCOPE_KEY] = kit

@@ -19,6 +19,7 @@ Headers = list[tuple[bytes, bytes]]
 Mask = Callable[[bytes], bytes]
 
 SCOPE_KEY = "throughline.kit"
+HEAD_KEY = "throughline.is_head"
 HEAD_EXTENSION = "throughline.head"
 """ASGI extension of a server that takes ready header lines for the head it writes next."""
 
@@ -28,7 +29,7 @@ class Kit:
 
     Handlers read it, raise a taxonomy error to refuse, set `answer` to answer themselves, and leave marks for later
     phases (`principal`, `window_marks`, `on_answer`). `deadline` is the monotonic second at which the request is given
-    up; `is_head` tells that what is served as a GET was asked for as a HEAD; `mask` rewrites the answer's body; `releases` are called once the request has ended, however it ended.
+    up; `mask` rewrites the answer's body; `releases` are called once the request has ended, however it ended.
     """
 
     correlation_id: str = ""
@@ -36,7 +37,6 @@ class Kit:
     principal: Principal | None = None
     answer: KeptAnswer | None = None
     status: int = 0
-    is_head: bool = False
     limit_header: bytes | None = None
     policy_header: bytes | None = None
     on_answer: Callable[[KeptAnswer], Awaitable[None]] | None = None
@@ -81,6 +81,11 @@ class Kit:
     @address.setter
     def address(self, believed: str) -> None:
         self._address = believed
+
+    @property
+    def is_head(self) -> bool:
+        """Whether what is served as a GET was asked for as a HEAD."""
+        return HEAD_KEY in self.scope
 
     @property
     def query(self) -> bytes:

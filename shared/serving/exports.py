@@ -40,9 +40,9 @@ def _part(whole: dict[str, Any], api: ApiFacts, facts: VersionFacts) -> dict[str
         if operations:
             paths[path] = operations
     components = reached(whole["components"], paths)
-    scopes = sorted(
-        {one for told in _operations(paths) for need in told.get("security", []) for one in need["access_token"]}
-    )
+    asked = {one for told in _operations(paths) for need in told.get("security", []) for one in need["access_token"]}
+    shown = {one["scope"] for told in _operations(paths) for one in told.get("x-masked-unless-scope", {}).values()}
+    scopes = sorted(asked | shown)
     schemes = json.loads(json.dumps(whole["components"]["securitySchemes"]))
     for flow in schemes["access_token"]["flows"].values():
         flow["scopes"] = {name: flow["scopes"][name] for name in scopes}

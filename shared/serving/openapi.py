@@ -193,8 +193,10 @@ def _access_token(gateway: GatewayDocuments) -> dict[str, Any]:
 
 
 def _scopes(gateway: GatewayDocuments) -> dict[str, str]:
-    names = sorted({scope for one in gateway.operations() for scope in (*one.scopes, *one.one_of)})
-    return {name: told(name) for name in names}
+    asked = {scope for one in gateway.operations() for scope in (*one.scopes, *one.one_of)}
+    masks = [one.policies.masking for one in gateway.operations()]
+    shown = {field.unless_scope for mask in masks if mask for field in mask.fields.values()}
+    return {name: told(name) for name in sorted(asked | shown)}
 
 
 def _public_reasons(gateway: GatewayDocuments) -> dict[tuple[str, str], str]:

@@ -337,23 +337,21 @@ async def furnished(house: House, tenant: str) -> None:
 async def connected(house: House, tenant: str) -> None:
     """Customer, project, contract, schedule and invoice of the tenant in its PSA and ERP."""
     samples: list[tuple[str, Any]] = [
-        ("/erp/v1/customers/cus_acme", {"customer": wire(samples_of.customer()), "legal_entity_code": "HC-DE"}),
-        ("/psa/v1/projects/prj_acme", wire(samples_of.plan())),
-        ("/erp/v1/projects/prj_acme", wire(samples_of.plan())),
-        ("/erp/v1/contracts/con_acme", wire(samples_of.contract())),
-        ("/erp/v1/billing-schedules/bs-con_acme", wire(samples_of.schedule())),
-        ("/erp/v1/invoices/inv_acme", wire(samples_of.draft())),
+        (
+            "/erp/v1/customers/cus_acme",
+            {"customer": samples_of.customer().model_dump(mode="json"), "legal_entity_code": "HC-DE"},
+        ),
+        ("/psa/v1/projects/prj_acme", samples_of.plan().model_dump(mode="json")),
+        ("/erp/v1/projects/prj_acme", samples_of.plan().model_dump(mode="json")),
+        ("/erp/v1/contracts/con_acme", samples_of.contract().model_dump(mode="json")),
+        ("/erp/v1/billing-schedules/bs-con_acme", samples_of.schedule().model_dump(mode="json")),
+        ("/erp/v1/invoices/inv_acme", samples_of.draft().model_dump(mode="json")),
     ]
     for path, body in samples:
         text = json.dumps(body).replace("_acme", f"_{MARKS[tenant]}").replace('"harbour"', f'"{tenant}"')
         own = path.replace("_acme", f"_{MARKS[tenant]}")
         answer = await house.ask("system", "PUT", own, tenant=tenant, json=json.loads(text))
         assert answer.status_code == 200, f"{path}: {answer.text}"
-
-
-def wire(model: Any) -> Any:
-    """A canonical model as it travels."""
-    return model.model_dump(mode="json")
 
 
 async def people_of(house: House, tenant: str) -> None:
