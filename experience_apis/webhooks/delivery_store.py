@@ -23,8 +23,10 @@ _ADD_MESSAGE = text("""
 _FAN_OUT = text("""
     INSERT INTO webhook_deliveries (delivery_id, endpoint_id, message_id)
     SELECT 'wdl_' || replace(gen_random_uuid()::text, '-', ''), e.endpoint_id, :message_id
-    FROM webhook_endpoints e LEFT JOIN oauth_clients c USING (client_id)
-    WHERE c.is_enabled IS NOT FALSE -- what a client was given to hear ends with the client
+    FROM webhook_endpoints e
+    LEFT JOIN oauth_clients c USING (client_id) LEFT JOIN people p ON p.tenant = e.tenant AND p.subject = e.owner
+    -- what a client or a person was given to hear ends with them
+    WHERE c.is_enabled IS NOT FALSE AND p.is_enabled IS NOT FALSE
       AND e.tenant = :tenant AND e.state = 'active' AND :event_type = ANY(e.event_types)
       AND (e.customers IS NULL OR :customer_id = ANY(e.customers))
     ON CONFLICT DO NOTHING

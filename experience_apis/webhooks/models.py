@@ -50,7 +50,7 @@ class WebhookTypeCard(Shaped):
     ]
     members: Annotated[
         tuple[Annotated[str, Field(max_length=80)], ...],
-        Field(max_length=50, description="What its `data` says.", examples=[["project_id", "customer_id"]]),
+        Field(max_length=50, description="What its `data` says.", examples=[["project_id", "opportunity_id"]]),
     ]
 
 

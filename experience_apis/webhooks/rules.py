@@ -52,7 +52,7 @@ TYPES: Final[Mapping[str, WebhookType]] = {
             "project.activated",
             "project.activated.v1",
             frozenset({"partner.read", "customer.read", "deals.read", "accounts.read"}),
-            ("project_id", "opportunity_id", "customer_id"),
+            ("project_id", "opportunity_id"),
             "A deal's project stands and can be worked on.",
         ),
         WebhookType(

@@ -149,7 +149,7 @@ async def test_a_fact_is_told_once_and_an_independent_reader_verifies_it(office:
         [secret] = await office.room.endpoints.secrets(PARTNER, endpoint.endpoint_id)
         said = Webhook(secret.value).verify(body, headers)
         assert said["type"] == "project.activated"
-        assert said["data"] == {"project_id": "prj_1", "opportunity_id": "opp_1", "customer_id": "cus_a"}
+        assert said["data"] == {"project_id": "prj_1", "opportunity_id": "opp_1"}
         with pytest.raises(WebhookVerificationError):
             Webhook(secret.value).verify(body.replace(b"prj_1", b"prj_2"), headers)
         assert await office.told(endpoint) == [DeliveryState.DELIVERED]
@@ -165,8 +165,30 @@ async def test_nobody_hears_of_another_tenant_or_of_customers_that_are_not_their
         while await office.round():
             pass
         assert len(all_ears.got) == 2
-        assert [said["data"]["customer_id"] for said in bound.said()] == ["cus_b"]
+        assert [said["data"]["project_id"] for said in bound.said()] == ["prj_2"]
         assert foreign.got == []
+
+
+async def test_what_was_given_to_hear_ends_with_the_client_and_with_the_person(office: Office) -> None:
+    async with receiver() as partner:
+        for owner in ("ended-client", "ended-person"):
+            await office.endpoint(partner.url, Owner("harbour", owner, owner, SCOPES, None))
+        async with office.database.transaction() as conn:
+            await conn.execute(
+                text(
+                    "INSERT INTO oauth_clients (client_id, name, tenant, subject, plan, scopes, audiences, grant_types,"
+                    " is_enabled)"
+                    " VALUES ('ended-client', 'x', 'harbour', 'ended-client', 'partner', '{}', '{}', '{}', false)"
+                )
+            )
+            await conn.execute(
+                text(
+                    "INSERT INTO people (name, subject, tenant, full_name, roles, password_hash, is_enabled)"
+                    " VALUES ('e', 'ended-person', 'harbour', 'E', '{partner}', '$argon2id$x', false)"
+                )
+            )
+        await office.room.rounds.hear(activated())
+        assert await office.round() == 0
 
 
 async def test_endpoints_of_others_do_not_exist(office: Office) -> None:
