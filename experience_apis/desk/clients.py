@@ -70,7 +70,7 @@ class SecretFacts:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client as the desk shows it: never a secret, never a hash."""
+    """A client as the desk shows it: never a secret, never a hash; `customers` None: it sees the whole tenant."""
 
     client_id: str
     name: str
@@ -94,6 +94,7 @@ class Client:
     expires_at: datetime | None = None
     secrets: Sequence[SecretFacts] = ()
     is_from_file: bool = False
+    customers: frozenset[str] | None = None
     version: int = 1
 
 
@@ -139,9 +140,18 @@ class ClientDesk(Protocol):
         ...
 
     async def approve_client(
-        self, asker: Asker, client_id: str, *, plan: str, scopes: frozenset[str], expires_at: datetime | None = None
+        self,
+        asker: Asker,
+        client_id: str,
+        *,
+        plan: str,
+        scopes: frozenset[str],
+        expires_at: datetime | None = None,
+        customers: frozenset[str] | None = None,
     ) -> Client:
         """Let a requested client in with this plan and these scopes (which may be fewer than wished).
+
+        With `customers` it sees the records of these only, else those of the whole tenant.
 
         Raises: NotPermitted unless the asker is an administrator; SameRequester when they registered it themselves;
         Conflict when it was decided otherwise. Repeat: no effect.

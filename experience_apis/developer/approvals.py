@@ -43,7 +43,12 @@ def approval_pages(site: Site) -> APIRouter:
         desk, who = desk_of(request), asker(visitor)
         if form.one("decision") == "approve":
             await desk.approve_client(
-                who, client, plan=form.one("plan"), scopes=form.many("scopes"), expires_at=_until(form)
+                who,
+                client,
+                plan=form.one("plan"),
+                scopes=form.many("scopes"),
+                expires_at=_until(form),
+                customers=frozenset(form.lines("customers")) or None,
             )
         elif not form.one("reason"):
             raise InvalidRequest(findings=[FieldFinding("reason", "the developer needs to know why")])

@@ -22,7 +22,7 @@ from shared.errors.taxonomy import FieldFinding, InvalidRequest, Refused
 READ, WRITE, APPROVE = "clients.read", "clients.write", "clients.approve"
 _MOST = 200
 _OVERLAP_HOURS = 24
-_NEVER_A_CLIENTS = frozenset({APPROVE, "users.write", "customer.read", "openid", "revocations.read"})
+_NEVER_A_CLIENTS = frozenset({APPROVE, "customer.read", "openid", "revocations.read"})
 
 
 def desk_of(request: Request) -> ClientDesk:

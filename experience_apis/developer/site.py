@@ -179,6 +179,8 @@ async def known_visitor(request: Request, scope: str | None = None) -> Visitor:
         raise NotAuthenticated
     if scope is not None and scope not in visitor.scopes:
         raise NotPermitted(f"This page needs the permission {scope}.")
+    if scope is not None and visitor.customers is not None:
+        raise NotPermitted("This page is not for people who are bound to certain customers.")
     return visitor
 
 

@@ -138,7 +138,11 @@ class ClientCredentialsGrant(AuthlibClientCredentialsGrant):
         token, claims = self.server.press.stamp(
             facts.key,
             bearer=Bearer(
-                subject=record.subject, tenant=record.tenant, plan=record.plan, key_thumbprint=facts.key_thumbprint
+                subject=record.subject,
+                tenant=record.tenant,
+                plan=record.plan,
+                customers=None if record.customers is None else tuple(sorted(record.customers)),
+                key_thumbprint=facts.key_thumbprint,
             ),
             client_id=record.client_id,
             audience=served(facts, record),

@@ -46,6 +46,9 @@ _ROLES_OF_TIERS: Final = frozenset({"administrator", "experience_tier", "process
 _ONLY_FOR_PEOPLE: Final = frozenset({"customer.read"})
 _AT_MOST_SECRETS: Final = 5
 _LONGEST_OVERLAP: Final = 168
+_AT_MOST_CUSTOMERS: Final = 100  # a token is refused beyond 8 KiB; so many ids of any length we make fit
+_AT_MOST_TOLD: Final = 20
+_CUSTOMER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,119}")
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -112,25 +115,27 @@ class ClientRegister:
         return ClientWithSecret(before[0], None)
 
     async def approve_client(
-        self, asker: Asker, client_id: str, *, plan: str, scopes: frozenset[str], expires_at: datetime | None = None
+        self,
+        asker: Asker,
+        client_id: str,
+        *,
+        plan: str,
+        scopes: frozenset[str],
+        expires_at: datetime | None = None,
+        customers: frozenset[str] | None = None,
     ) -> Client:
-        """Let a requested client in with this plan and these scopes."""
+        """Let a requested client in with this plan and these scopes, for these customers or the whole tenant."""
+        grant = store.Grant(plan, scopes, expires_at, customers)
         async with self._database.transaction() as connection:
             client = await self._to_decide(connection, asker, client_id, ClientState.ACTIVE)
             if client.state is ClientState.ACTIVE:
-                if (client.plan, client.scopes, client.expires_at) != (plan, scopes, expires_at):
-                    raise Conflict("This client was approved with another plan, other scopes or another end.")
+                if store.Grant(client.plan, client.scopes, client.expires_at, client.customers) != grant:
+                    raise Conflict(
+                        "This client was approved with another plan, other scopes, other customers or another end."
+                    )
                 return client
-            self._refuse_bad_grant(client, plan, scopes, expires_at)
-            await store.decide(
-                connection,
-                client_id,
-                ClientState.ACTIVE,
-                decided_by=asker.subject,
-                plan=plan,
-                scopes=sorted(scopes),
-                expires_at=expires_at,
-            )
+            self._refuse_bad_grant(client, grant)
+            await store.decide(connection, client_id, ClientState.ACTIVE, decided_by=asker.subject, grant=grant)
             return await self._seen(connection, asker, client_id)
 
     async def reject_client(self, asker: Asker, client_id: str, *, reason: str) -> Client:
@@ -221,23 +226,35 @@ class ClientRegister:
         if findings:
             raise InvalidRequest(findings=findings)
 
-    def _refuse_bad_grant(self, client: Client, plan: str, scopes: frozenset[str], expires_at: datetime | None) -> None:
-        findings = self._strange_scopes(scopes, has_people=bool(client.redirect_uris))
-        if not scopes:
+    def _refuse_bad_grant(self, client: Client, grant: store.Grant) -> None:
+        findings = self._strange_scopes(grant.scopes, has_people=bool(client.redirect_uris))
+        if not grant.scopes:
             findings.append(FieldFinding("scopes", "a client needs at least one"))
-        if not scopes <= client.scopes_wished:
-            more = ", ".join(sorted(scopes - client.scopes_wished))
+        if not grant.scopes <= client.scopes_wished:
+            more = ", ".join(sorted(grant.scopes - client.scopes_wished))
             findings.append(FieldFinding("scopes", f"were not asked for: {more}"))
-        if plan not in self._plans:
+        if grant.plan not in self._plans:
             findings.append(FieldFinding("plan", f"offered are {', '.join(sorted(self._plans))}"))
-        if expires_at is not None and expires_at <= datetime.now(UTC):
+        if grant.expires_at is not None and grant.expires_at <= datetime.now(UTC):
             findings.append(FieldFinding("expires_at", "lies in the past"))
+        if grant.customers is not None:
+            findings += _strange_customers(grant.customers)
         if findings:
             raise InvalidRequest(findings=findings)
 
     def _strange_scopes(self, scopes: frozenset[str], *, has_people: bool) -> list[FieldFinding]:
         offered = self._scopes if has_people else self._scopes - _ONLY_FOR_PEOPLE
         return [FieldFinding("scopes", f"{scope} is not offered to clients") for scope in sorted(scopes - offered)]
+
+
+def _strange_customers(customers: frozenset[str]) -> list[FieldFinding]:
+    if not 1 <= len(customers) <= _AT_MOST_CUSTOMERS:
+        return [FieldFinding("customers", f"between 1 and {_AT_MOST_CUSTOMERS}, or none named for the whole firm")]
+    return [
+        FieldFinding("customers", f"no id of a customer: {one[:120]}")
+        for one in sorted(customers)
+        if not _CUSTOMER.fullmatch(one)
+    ][:_AT_MOST_TOLD]
 
 
 def _refuse_bad_keys(wish: ClientWish) -> None:

@@ -18,6 +18,7 @@ from experience_apis.desk.clients import (
     ClientWish,
     ClientWithSecret,
 )
+from shared.canonical.references import Identifier
 from shared.identity.principal import Principal
 from shared.serving.parameters import Instant
 from shared.serving.principal import current_principal
@@ -128,6 +129,15 @@ class ApprovalOrder(BaseModel):
         Instant | None,
         Field(description="When the client ends by itself (UTC); null: never.", examples=["2018-03-16T00:00:00Z"]),
     ] = None
+    customers: Annotated[
+        list[Identifier] | None,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="Customers whose records it may see; null: those of the whole firm.",
+            examples=[["cus_5hd2vtl2oe6c"]],
+        ),
+    ] = None
 
 
 class ReasonOrder(BaseModel):
@@ -195,6 +205,14 @@ class ClientView(_Told):
         datetime | None,
         Field(description="When it ends by itself (UTC); null: never.", examples=["2018-03-16T00:00:00Z"]),
     ] = None
+    customers: Annotated[
+        list[Identifier] | None,
+        Field(
+            max_length=100,
+            description="Customers whose records it may see; null: those of the whole firm.",
+            examples=[["cus_5hd2vtl2oe6c"]],
+        ),
+    ] = None
     secrets: Annotated[list[SecretView], Field(max_length=20, description="Secrets that still count.")]
     is_from_file: Annotated[bool, Field(description="Whether the clients file keeps it.", examples=[False])]
 
@@ -225,12 +243,13 @@ class ClientList(_Told):
 
 
 def _shown(client: Client) -> dict[str, Any]:
-    names = ClientView.model_fields.keys() - {"secrets", "scopes", "scopes_wished", "redirect_uris"}
+    names = ClientView.model_fields.keys() - {"secrets", "scopes", "scopes_wished", "redirect_uris", "customers"}
     return {
         **{name: getattr(client, name) for name in names},
         "scopes": sorted(client.scopes),
         "scopes_wished": sorted(client.scopes_wished),
         "redirect_uris": list(client.redirect_uris),
+        "customers": None if client.customers is None else sorted(client.customers),
         "secrets": [
             {"secret_id": one.secret_id, "created_at": one.created_at, "expires_at": one.expires_at}
             for one in client.secrets
@@ -282,7 +301,12 @@ async def read_client(client_id: ClientId, desk: Desk, who: Who) -> ClientView:
 async def approve_client(client_id: ClientId, order: ApprovalOrder, desk: Desk, who: Who) -> ClientView:
     """Whoever registered it may not approve it. Repeat: no effect."""
     client = await desk.approve_client(
-        who, client_id, plan=order.plan, scopes=frozenset(order.scopes), expires_at=order.expires_at
+        who,
+        client_id,
+        plan=order.plan,
+        scopes=frozenset(order.scopes),
+        expires_at=order.expires_at,
+        customers=None if order.customers is None else frozenset(order.customers),
     )
     return ClientView.of(client)
 

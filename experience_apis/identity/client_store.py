@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ _COLUMNS = """
 SELECT c.client_id, c.name, c.tenant, c.state, c.contact, c.purpose, c.plan, coalesce(c.plan_wished, c.plan) AS wished,
        c.scopes, c.scopes_wished, c.auth_method, c.jwks_uri, c.redirect_uris, c.requires_dpop, c.registered_by,
        c.created_at, c.decided_by, c.decided_at, c.reason, c.expires_at, c.is_from_file, c.version,
-       c.registration_digest,
+       c.registration_digest, c.customers,
        coalesce((SELECT jsonb_agg(jsonb_build_array(s.secret_id, s.created_at, s.expires_at) ORDER BY s.created_at DESC)
                  FROM oauth_client_secrets s
                  WHERE s.client_id = c.client_id AND (s.expires_at IS NULL OR s.expires_at > now())), '[]') AS secrets
@@ -52,6 +53,7 @@ _DECIDE = text("""
 UPDATE oauth_clients
 SET state = :state, is_enabled = :state = 'active', plan = coalesce(:plan, plan),
     scopes = coalesce(CAST(:scopes AS text[]), scopes), expires_at = coalesce(:expires_at, expires_at),
+    customers = coalesce(CAST(:customers AS text[]), customers),
     reason = :reason, decided_by = :decided_by, decided_at = now(), changed_at = now(), version = version + 1
 WHERE client_id = :client_id
 """)
@@ -68,6 +70,16 @@ _FORGET_SECRETS = text("""
 DELETE FROM oauth_client_secrets WHERE client_id = :client_id AND expires_at < now() - interval '30 days'
 """)
 _TOUCH = text("UPDATE oauth_clients SET version = version + 1, changed_at = now() WHERE client_id = :client_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an administrator lets a client have; `customers` None: the whole tenant."""
+
+    plan: str
+    scopes: frozenset[str]
+    expires_at: datetime | None
+    customers: frozenset[str] | None
 
 
 async def listed(connection: Transaction, asked: Mapping[str, Any]) -> list[Client]:
@@ -104,11 +116,10 @@ async def decide(
     *,
     decided_by: str,
     reason: str | None = None,
-    plan: str | None = None,
-    scopes: Sequence[str] | None = None,
-    expires_at: datetime | None = None,
+    grant: Grant | None = None,
 ) -> None:
-    """Bring a client into another state."""
+    """Bring a client into another state; without a grant it keeps the one it had."""
+    customers = None if grant is None else grant.customers
     await connection.execute(
         _DECIDE,
         {
@@ -116,9 +127,10 @@ async def decide(
             "state": str(state),
             "decided_by": decided_by,
             "reason": reason,
-            "plan": plan,
-            "scopes": None if scopes is None else list(scopes),
-            "expires_at": expires_at,
+            "plan": None if grant is None else grant.plan,
+            "scopes": None if grant is None else sorted(grant.scopes),
+            "expires_at": None if grant is None else grant.expires_at,
+            "customers": None if customers is None else sorted(customers),
         },
     )
 
@@ -167,5 +179,6 @@ def _client(row: RowMapping) -> Client:
             for one in row["secrets"]
         ),
         is_from_file=row["is_from_file"],
+        customers=None if row["customers"] is None else frozenset(row["customers"]),
         version=row["version"],
     )

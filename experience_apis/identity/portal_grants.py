@@ -118,7 +118,7 @@ def _issued(
             subject=person.subject,
             tenant=person.tenant,
             plan=client.plan,
-            customers=None if person.customers is None else tuple(sorted(person.customers)),
+            customers=_of_both(person.customers, client.customers),
             session=given.session_id,
             auth_time=int(given.auth_time.timestamp()),
             key_thumbprint=_bound_to(facts, redemption),
@@ -136,6 +136,12 @@ def _issued(
         issuer = grant.server.press.issuer
         body["id_token"] = id_token(facts.key, issuer=issuer, grant=given, scopes=held, access_token=token, nonce=nonce)
     return 200, body, list(grant.TOKEN_RESPONSE_HEADER)
+
+
+def _of_both(person: frozenset[str] | None, client: frozenset[str] | None) -> tuple[str, ...] | None:
+    """The customers that both may see; None bounds nothing, and nobody in common leaves no record at all."""
+    bounds = [one for one in (person, client) if one is not None]
+    return tuple(sorted(frozenset.intersection(*bounds))) if bounds else None
 
 
 def _bound_to(facts: Facts, redemption: Redemption) -> str | None:

@@ -24,7 +24,7 @@ class OAuthClient:
 
     `subject` is the person (or machine) its tokens speak for; two clients of one person share it, so that segregation
     of duties sees one person. `acts_at` names the audience a tier serves: only tokens addressed to that audience may be
-    exchanged by it.
+    exchanged by it. `customers` bounds what its tokens open to these customers' records; None: the whole tenant.
     """
 
     client_id: str
@@ -44,6 +44,7 @@ class OAuthClient:
     redirect_uris: tuple[str, ...] = ()
     logout_uris: tuple[str, ...] = ()
     is_first_party: bool = False
+    customers: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from experience_apis.identity.assertions import client_keys
 from experience_apis.identity.credentials import SecretKeeper
 from experience_apis.identity.records import GrantType, OAuthClient, Register
 from experience_apis.identity.roles import RoleBook, Scope
+from shared.canonical.references import Identifier
 
 EXPERIENCE_AUDIENCE = "throughline-experience"
 _LEAST_SECRET = 16
@@ -55,6 +56,9 @@ class ClientSeed(BaseModel):
     is_first_party: bool = Field(default=False, description="A portal of ours: people are not asked for consent.")
     redirect_uris: tuple[ReturnAddress, ...] = Field(default=(), description="Where codes may be sent, to the letter.")
     logout_uris: tuple[ReturnAddress, ...] = Field(default=(), description="Where people may be sent after logout.")
+    customers: tuple[Identifier, ...] | None = Field(
+        default=None, min_length=1, max_length=100, description="Whose records exist for it; none named: everybody's."
+    )
 
     @model_validator(mode="after")
     def _has_one_secret(self) -> Self:
@@ -170,6 +174,7 @@ async def enrol(
                 redirect_uris=seed.redirect_uris,
                 logout_uris=seed.logout_uris,
                 is_first_party=seed.is_first_party,
+                customers=None if seed.customers is None else frozenset(seed.customers),
             )
         )
     for ended in await register.enrol(clients):

@@ -15,6 +15,7 @@ from shared.persistence.database import Database
 _CLIENT = text("""
 SELECT c.client_id, c.name, c.tenant, c.subject, c.plan, c.scopes, c.audiences, c.grant_types, c.acts_at,
        c.auth_method, c.jwks, c.jwks_uri, c.requires_dpop, c.redirect_uris, c.logout_uris, c.is_first_party,
+       c.customers,
        array(SELECT s.secret_hash FROM oauth_client_secrets s
              WHERE s.client_id = c.client_id AND (s.expires_at IS NULL OR s.expires_at > now())
              ORDER BY s.created_at DESC) AS secret_hashes
@@ -30,16 +31,17 @@ RETURNING client_id
 _PUT_CLIENT = text("""
 INSERT INTO oauth_clients AS c
        (client_id, name, tenant, subject, plan, scopes, audiences, grant_types, acts_at, is_enabled, is_from_file,
-        auth_method, jwks, jwks_uri, requires_dpop, redirect_uris, logout_uris, is_first_party)
+        auth_method, jwks, jwks_uri, requires_dpop, redirect_uris, logout_uris, is_first_party, customers)
 VALUES (:client_id, :name, :tenant, :subject, :plan, :scopes, :audiences, :grant_types, :acts_at, true, true,
-        :auth_method, CAST(:jwks AS jsonb), :jwks_uri, :requires_dpop, :redirect_uris, :logout_uris, :is_first_party)
+        :auth_method, CAST(:jwks AS jsonb), :jwks_uri, :requires_dpop, :redirect_uris, :logout_uris, :is_first_party,
+        :customers)
 ON CONFLICT (client_id) DO UPDATE
 SET name = excluded.name, tenant = excluded.tenant, subject = excluded.subject, plan = excluded.plan,
     scopes = excluded.scopes, audiences = excluded.audiences, grant_types = excluded.grant_types,
     acts_at = excluded.acts_at, auth_method = excluded.auth_method, jwks = excluded.jwks, jwks_uri = excluded.jwks_uri,
     requires_dpop = excluded.requires_dpop, redirect_uris = excluded.redirect_uris,
-    logout_uris = excluded.logout_uris, is_first_party = excluded.is_first_party, is_from_file = true,
-    changed_at = now(),
+    logout_uris = excluded.logout_uris, is_first_party = excluded.is_first_party, customers = excluded.customers,
+    is_from_file = true, changed_at = now(),
     -- whom an administrator ended stays ended, whatever the file says
     is_enabled = c.state <> 'disabled' OR c.decided_by IS NULL,
     state = CASE WHEN c.state = 'disabled' AND c.decided_by IS NOT NULL THEN 'disabled' ELSE 'active' END
@@ -158,6 +160,7 @@ def _client(row: RowMapping) -> OAuthClient:
         redirect_uris=tuple(row["redirect_uris"]),
         logout_uris=tuple(row["logout_uris"]),
         is_first_party=row["is_first_party"],
+        customers=None if row["customers"] is None else frozenset(row["customers"]),
     )
 
 
@@ -179,6 +182,7 @@ def _row(client: OAuthClient) -> dict[str, Any]:
         "redirect_uris": list(client.redirect_uris),
         "logout_uris": list(client.logout_uris),
         "is_first_party": client.is_first_party,
+        "customers": None if client.customers is None else sorted(client.customers),
     }
 
 

@@ -18,8 +18,8 @@ from shared.canonical.references import Page
 from shared.persistence.database import Database
 
 _RECEIVABLES = """
-SELECT i.invoice_id, c.contract_reference, c.opportunity_reference, c.opportunity_id, c.customer_id, c.customer_name, i.period,
-       i.currency, i.gross, i.paid, i.erp_ref, i.invoice_on, c.payment_terms_days
+SELECT i.invoice_id, c.contract_reference, c.opportunity_reference, c.opportunity_id, c.customer_id,
+       c.customer_name, i.period, i.currency, i.gross, i.paid, i.erp_ref, i.invoice_on, c.payment_terms_days
 FROM invoices i JOIN billing_contracts c ON c.tenant = i.tenant AND c.contract_id = i.contract_id
 WHERE i.tenant = :tenant AND i.state = 'posted'
 """

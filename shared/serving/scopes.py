@@ -36,7 +36,6 @@ SCOPES: Final = {
     "psa.write": "Create projects in the PSA and mark what was billed.",
     "revocations.read": "Follow which tokens, clients and sessions were withdrawn.",
     "tokens.introspect": "Ask whether a token counts and what it says.",
-    "users.write": "Look after people: add, disable, unlock, set passwords.",
     "webhooks.read": "Read one's own webhook endpoints and what became of each message.",
     "webhooks.write": "Add and change one's own webhook endpoints, read and rotate their secrets, send again.",
 }

@@ -204,6 +204,7 @@ def test_a_client_is_registered_approved_used_counted_rotated_and_disabled(
     adam = opened(browser, house, watched)
     logged_in(adam, house, "adam", "/developer/requests")
     request = adam.get_by_role("region", name="Invoice archive")
+    request.get_by_label("Customers (ids").fill("cus_4r7c2m5xk3ta\n\n cus_5hd2vtl2oe6c ")
     request.get_by_role("button", name="Approve").click()
     expect(adam.get_by_role("status")).to_contain_text("is approved")
 
@@ -215,6 +216,7 @@ def test_a_client_is_registered_approved_used_counted_rotated_and_disabled(
         assert '"burst";q=100' in answer.headers["ratelimit-policy"]
     address = f"/developer/clients/{client_id}"
     expect_after_reloads(dora, address, dora.locator("figure.chart figcaption"), re.compile(r": 2$"))
+    expect(dora.locator("dl.facts")).to_contain_text("cus_4r7c2m5xk3ta cus_5hd2vtl2oe6c")
     row = dora.get_by_role("table", name="By API and version").get_by_role("row", name=re.compile("partner"))
     assert row.get_by_role("cell").all_inner_texts() == ["2", "1", "0", "0"]
     adam.goto("/developer/consumers")

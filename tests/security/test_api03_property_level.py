@@ -117,7 +117,9 @@ async def test_bodies_that_may_name_server_owned_members_are_few_and_known(house
     given |= {f"PUT /erp/v1/{what} id" for what in ("contracts/{contract_id}", "invoices/{invoice_id}")}
     given |= {"PUT /erp/v1/billing-schedules/{schedule_id} id"}
     paused = {"PUT /webhooks/v1/endpoints/{endpoint_id} state"}  # its owner pauses an endpoint
-    assert named <= given | paused
+    # an administrator who lets a client in says whose records it sees; who registers one cannot
+    bound = {"POST /clients/v1/clients/{client_id}/approval customers"}
+    assert named <= given | paused | bound
 
 
 async def test_a_decision_or_an_application_is_made_in_the_callers_name_whatever_the_body_says(house: House) -> None:

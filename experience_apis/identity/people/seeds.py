@@ -34,7 +34,9 @@ class PersonSeed(BaseModel):
     subject: Word | None = Field(default=None, description="Who tokens speak of; by default the name.")
     email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=200)] | None = None
     roles: frozenset[str] = Field(min_length=1)
-    customers: frozenset[Word] | None = Field(default=None, description="Whose records exist for this person.")
+    customers: frozenset[Word] | None = Field(
+        default=None, max_length=100, description="Whose records exist for this person."
+    )
     language: Literal["en", "de"] | None = None
     password: SecretStr | None = None
     password_env: str | None = None

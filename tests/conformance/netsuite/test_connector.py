@@ -14,11 +14,11 @@ from shared.canonical.invoices import InvoiceState
 from shared.canonical.money import Money
 from shared.errors.taxonomy import (
     InvalidRequest,
-    UnknownReference,
     Misconfigured,
     NotFound,
     OutcomeUnknown,
     PeriodClosed,
+    UnknownReference,
     VendorDrift,
     VendorRejected,
 )

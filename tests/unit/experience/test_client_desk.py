@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt as pyjwt  # an independent reader of our tokens
 import pytest
 from joserfc.jwk import ECKey
+
+from experience_apis.desk.clients import Asker
+from shared.errors.taxonomy import InvalidRequest
 
 from .tier import Tier, running_tier
 
@@ -111,7 +115,6 @@ async def test_wishes_that_cannot_be_granted_are_told_field_by_field(tier: Tier)
     for number, (changes, field) in enumerate(
         [
             ({"plan": "internal"}, "plan"),
-            ({"scopes": ["users.write"]}, "scopes"),
             ({"scopes": ["clients.approve"]}, "scopes"),
             ({"scopes": ["customer.read"]}, "scopes"),
             ({"redirect_uris": ["http://evil.example/back"]}, "redirect_uris.0"),
@@ -144,3 +147,34 @@ async def test_wishes_that_cannot_be_granted_are_told_field_by_field(tier: Tier)
     said = await post(tier, "amy", f"/{rejected.json()['client_id']}/rejection", {"reason": "no contract"})
     assert (said.json()["state"], said.json()["reason"]) == ("rejected", "no contract")
     assert not await works(tier, rejected.json()["client_id"], rejected.json()["client_secret"])
+
+
+async def test_an_approval_may_bind_a_client_to_customers_and_its_tokens_say_so(tier: Tier) -> None:
+    made = (await post(tier, "devi", "", WISH, key="b-1")).json()
+    name, secret = made["client_id"], made["client_secret"]
+    grant = {"plan": "standard", "scopes": ["deals.read"], "customers": ["cus_b", "cus_a"]}
+    for bad in ([], ["a b"], ["-"], [f"cus_{number}" for number in range(1001)]):
+        assert (await post(tier, "amy", f"/{name}/approval", {**grant, "customers": bad})).status_code == 422
+    assert made["customers"] is None
+    for _ in range(2):
+        approved = await post(tier, "amy", f"/{name}/approval", grant)
+        assert (approved.status_code, approved.json()["customers"]) == (200, ["cus_a", "cus_b"])
+    for other in (None, ["cus_a"]):
+        assert (await post(tier, "amy", f"/{name}/approval", {**grant, "customers": other})).status_code == 409
+    answer = await tier.client.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=(name, secret))
+    claims = pyjwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+    assert claims["customers"] == ["cus_a", "cus_b"]
+    # whatever happens to the client later, its bound stays
+    assert (await post(tier, "devi", f"/{name}/secrets", {}, key="b-2")).json()["customers"] == ["cus_a", "cus_b"]
+    ended = await post(tier, "devi", f"/{name}/end", {"reason": "no longer needed"})
+    assert ended.json()["customers"] == ["cus_a", "cus_b"]
+
+
+async def test_the_desk_itself_refuses_customers_that_are_none(tier: Tier) -> None:
+    # the page for administrators asks the desk without the API's models
+    name = (await post(tier, "devi", "", WISH, key="d-1")).json()["client_id"]
+    desk, amy = tier.app.state.client_desk, Asker("harbour", "amy", may_see_all=True)
+    for bad in (frozenset[str](), frozenset({"cus a"}), frozenset(f"cus_{number}" for number in range(1001))):
+        with pytest.raises(InvalidRequest) as refused:
+            await desk.approve_client(amy, name, plan="trial", scopes=frozenset({"deals.read"}), customers=bad)
+        assert refused.value.findings[0].field == "customers"

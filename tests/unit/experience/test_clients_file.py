@@ -62,6 +62,16 @@ async def test_a_secret_may_come_from_the_environment(house: House, tmp_path: Pa
         await enrol(file, register=house.register, keeper=house.keeper, book=role_book(), environment={})
 
 
+async def test_the_file_may_bind_a_client_to_customers(house: House, tmp_path: Path) -> None:
+    file = written(tmp_path / "c.yaml", customers=["cus_a", "cus_b"])
+    (client,) = await enrol(file, register=house.register, keeper=house.keeper, book=role_book())
+    assert client.customers == {"cus_a", "cus_b"}
+    (client,) = await enrol(
+        written(tmp_path / "c.yaml"), register=house.register, keeper=house.keeper, book=role_book()
+    )
+    assert client.customers is None
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -69,6 +79,8 @@ async def test_a_secret_may_come_from_the_environment(house: House, tmp_path: Pa
         ({"plann": "standard"}, r"clients\.0\.plann"),
         ({"tenant": ""}, r"clients\.0\.tenant"),
         ({"scopes": ["Deals"]}, r"clients\.0\.scopes"),
+        ({"customers": []}, r"clients\.0\.customers"),
+        ({"customers": ["a b"]}, r"clients\.0\.customers"),
         ({"secret": None}, "one of secret, secret_env"),
         ({"grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"]}, "acts_at"),
     ],

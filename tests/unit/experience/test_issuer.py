@@ -37,6 +37,17 @@ async def test_a_token_says_who_may_do_what_where(house: House) -> None:
     assert "act" not in claims
 
 
+async def test_a_clients_token_names_the_customers_it_is_bound_to_at_every_tier(house: House) -> None:
+    unbound = await verified(house, await house.access_token("fiona"), "throughline-experience")
+    assert "customers" not in unbound
+    bound = replace(house.register.clients["fiona"], customers=frozenset({"cus_b", "cus_a"}))
+    house.register.clients["fiona"] = bound
+    outer = await house.access_token("fiona")
+    assert (await verified(house, outer, "throughline-experience"))["customers"] == ["cus_a", "cus_b"]
+    inner = str((await house.exchange(outer)).body["access_token"])
+    assert (await verified(house, inner, "throughline-process"))["customers"] == ["cus_a", "cus_b"]
+
+
 async def test_scopes_are_narrowed_to_those_asked_for_and_held(house: House) -> None:
     reply = await house.token("fiona", scope="billing.read approvals.decide.delivery")
     assert reply.body["scope"] == "billing.read"
@@ -197,17 +208,17 @@ async def test_a_chain_of_tiers_names_every_actor_and_only_ever_narrows(house: H
         subject="tier-process-2",
         audiences=("throughline-system",),
         acts_at="throughline-process",
-        scopes=frozenset({"deals.read", "billing.read", "crm.read", "users.write"}),
+        scopes=frozenset({"deals.read", "billing.read", "crm.read", "events.replay"}),
     )
     outer = await house.access_token("fiona", scope="deals.read billing.read kpis.read")
-    middle = await house.exchange(outer, scope="deals.read billing.read users.write crm.read")
+    middle = await house.exchange(outer, scope="deals.read billing.read events.replay crm.read")
     assert middle.body["scope"] == "billing.read deals.read"
     inner = await house.exchange(
         str(middle.body["access_token"]), actor="tier-process-2", audience="throughline-system"
     )
     claims = await verified(house, inner.body["access_token"], "throughline-system")
     assert claims["sub"] == "fiona.berg"
-    assert claims["scope"] == "billing.read deals.read"  # never crm.read or users.write, which only the tier holds
+    assert claims["scope"] == "billing.read deals.read"  # never crm.read or events.replay, which only the tier holds
     assert claims["act"]["client_id"] == "tier-process-2"
     assert claims["act"]["act"]["client_id"] == "tier-experience"
     first = pyjwt.decode(outer, options={"verify_signature": False})

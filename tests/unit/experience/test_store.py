@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ async def test_the_file_decides_which_clients_there_are(
         assert await store.client(client.client_id) == client
     again = await enrol(clients_file, register=store, keeper=keeper, book=book)
     assert [client.secret_hashes for client in again] == [client.secret_hashes for client in written]
+    bound = replace(written[0], customers=frozenset({"cus_a", "cus_b"}))
+    await store.enrol([bound, *written[1:]])
+    assert await store.client(bound.client_id) == bound
     nobody = tmp_path / "nobody.yaml"
     nobody.write_text("clients: []", "utf-8")
     await enrol(nobody, register=store, keeper=keeper, book=book)

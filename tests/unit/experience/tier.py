@@ -14,6 +14,7 @@ from typing import Any, Literal
 import httpx
 import jwt as pyjwt
 import uvicorn
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
@@ -91,6 +92,7 @@ def _problem(status: int, code: str) -> dict[str, Any]:
 class Tier:
     """The running experience tier."""
 
+    app: FastAPI
     client: httpx.AsyncClient
     process: FixedProcessTier
     tokens: dict[str, str] = field(default_factory=dict)
@@ -167,4 +169,4 @@ async def running_tier(monkeypatch: Any, postgres_url: str, clients_file: Path) 
         serving(app, outer, lifespan="on"),
         httpx.AsyncClient(base_url=outer_url, timeout=20) as client,
     ):
-        yield Tier(client=client, process=process)
+        yield Tier(app=app, client=client, process=process)

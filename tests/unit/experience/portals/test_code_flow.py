@@ -108,6 +108,12 @@ async def test_a_customers_person_carries_its_customers_in_the_token(house: Port
     assert tokens["scope"] == "customer.read openid"
     assert (await house.get("/oauth/userinfo", tokens["access_token"])).json()["sub"] == "carl"
 
+    # a portal bound to customers opens those which the person may see too
+    for bound, left in (("{cus_b,cus_c}", ["cus_b"]), ("{cus_c}", [])):
+        house.runs(f"UPDATE oauth_clients SET customers = '{bound}' WHERE client_id = 'portal'")
+        tokens = await house.tokens(browser, Flow(scope="openid customer.read"))
+        assert (await verified(house, tokens["access_token"], "throughline-experience"))["customers"] == left
+
 
 @pytest.mark.parametrize(
     ("change", "reason"),
