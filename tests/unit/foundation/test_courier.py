@@ -6,6 +6,7 @@ import asyncio
 
 from shared.outbound.courier import Courier
 from shared.outbound.guarded import AddressRules
+from tests.factories.little_server import listening
 
 
 async def test_names_that_share_a_machine_never_share_a_connection() -> None:
@@ -20,16 +21,13 @@ async def test_names_that_share_a_machine_never_share_a_connection() -> None:
             if line == b"\r\n":
                 await reader.readexactly(2)
                 writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
     courier = Courier(AddressRules(allows_loopback=True))
-    try:
-        names = [f"127.0.0.1:{port}", f"localhost:{port}", f"127.0.0.1:{port}"]
-        for name in names:
-            assert (await courier.post(f"http://{name}/hook", b"{}", {})).status == 204
-        assert asked == [[name] for name in names]
-    finally:
-        await courier.aclose()
-        server.close()
+    async with listening(serve) as port:
+        try:
+            names = [f"127.0.0.1:{port}", f"localhost:{port}", f"127.0.0.1:{port}"]
+            for name in names:
+                assert (await courier.post(f"http://{name}/hook", b"{}", {})).status == 204
+            assert asked == [[name] for name in names]
+        finally:
+            await courier.aclose()
