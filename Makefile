@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FIRM ?= deploy/sandbox/firm
+SYSTEMS = $(if $(CRM),--crm "$(CRM)") $(if $(PSA),--psa "$(PSA)") $(if $(ERP),--erp "$(ERP)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up load down status test lint types architecture check bench openapi lock clean
+.PHONY: help demo matrix up load down status test lint types architecture check bench openapi lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,11 +23,14 @@ $(BIN)/.development: $(BIN)/.runtime requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-demo: $(BIN)/.runtime ## the main job on the sample firm, end to end (FIRM=<folder> for another)
-	$(BIN)/throughline demo --firm "$(FIRM)"
+demo: $(BIN)/.runtime ## the main job on the sample firm, end to end (FIRM=<folder>, CRM=, PSA=, ERP=<vendor> for others)
+	$(BIN)/throughline demo --firm "$(FIRM)" $(SYSTEMS)
 
-up: $(BIN)/.runtime ## start everything and keep it running; addresses in .throughline/run.json
-	$(BIN)/throughline up
+matrix: $(BIN)/.runtime ## the main job on every combination of vendors (CRM=, PSA=, ERP= fix one), a table
+	$(BIN)/throughline matrix --firm "$(FIRM)" $(SYSTEMS)
+
+up: $(BIN)/.runtime ## start everything and keep it running; addresses in .throughline/run.json (CRM=, PSA=, ERP=<vendor>)
+	$(BIN)/throughline up $(SYSTEMS)
 
 load: $(BIN)/.runtime ## put the sample firm to work in what `make up` started (FIRM=<folder> for another)
 	$(BIN)/throughline load --firm "$(FIRM)"

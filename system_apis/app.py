@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from shared.identity.trust import KeySource
+from shared.outbound import OFFICE
 from shared.persistence import Bus, Database, DeadLetters, Relay, upgrade
 from shared.persistence.usage_store import PostgresUsageStore
 from shared.serving.app import TierApp, build_app
@@ -16,8 +17,10 @@ from shared.serving.health import Check
 from system_apis.catalog import Catalog, open_catalog
 from system_apis.crossref_store import CrossReferences
 from system_apis.intake import Intake
+from system_apis.reference_cache import ReferenceCache
 from system_apis.routes import connectors, crm, erp, psa, webhooks
 from system_apis.routes.parameters import Rooms
+from system_apis.schema_watch import SchemaWatch
 from system_apis.settings import SystemSettings
 
 ROUTERS = (crm.router, psa.router, erp.router, webhooks.router, connectors.router)
@@ -33,16 +36,22 @@ def create_app(settings: SystemSettings, *, catalog: Catalog | None = None, keys
         await asyncio.to_thread(upgrade, settings.database_url, "system_apis")
         opened = catalog or open_catalog(settings.tenants_dir)
         references = CrossReferences(database)
-        intake = Intake(database, opened, poll_seconds=settings.poll_seconds)
-        app.state.rooms = Rooms(database, opened, references, intake)
+        kept = ReferenceCache(settings.reference_seconds)
+        intake = Intake(database, opened, poll_seconds=settings.poll_seconds, reference_changed=kept.forget)
+        schemas = SchemaWatch(database, opened, every_seconds=settings.schema_check_seconds)
+        app.state.rooms = Rooms(database, opened, references, intake, kept, schemas)
+        OFFICE.share(settings.counters_url)
         async with _relaying(database, bus, settings.nats_url):
             intake.start()
+            schemas.start()
             try:
                 yield
             finally:
+                await schemas.stop()
                 await intake.stop()
                 await opened.aclose()
                 await references.aclose()
+                await OFFICE.aclose()
         await database.aclose()
 
     async def database_answers() -> Check:

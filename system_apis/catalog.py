@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from shared.errors.taxonomy import Misconfigured, NotFound, NotPermitted
+from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, Role, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangePoll, WebhookIntake
 from system_apis.ports.crm import CrmPort
 from system_apis.ports.erp import ErpPort
 from system_apis.ports.psa import PsaPort
+from system_apis.ports.schema import SchemaSource
+from system_apis.routed_erp import RoutedErp
+from system_apis.tenant_files import BoundConnector, TenantConnectors, read_tenant_file
 
 CONNECTORS = Path(__file__).parent / "connectors"
-_TENANT: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
 _URL: Final = re.compile(r"^https?://[^/\s]+")
 
 
-class BoundConnector(BaseModel):
-    """A tenant's choice for one role."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    vendor: str = Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")
-    settings: dict[str, str] = {}
-    secrets: dict[str, str] = Field(default={}, repr=False)
-
-
-class TenantConnectors(BaseModel):
-    """The `connectors` part of a tenant's file."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    tenant: str | None = None
-    connectors: dict[Role, BoundConnector] = Field(min_length=1)
-
-
-class Connector(ChangePoll, Protocol):
+class Connector(ChangePoll, SchemaSource, Protocol):
     """What every connector offers besides its ports."""
 
     manifest: Manifest
@@ -60,67 +41,91 @@ class Connector(ChangePoll, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An opened connector in its role."""
+    """An opened connector in its role; `legal_entities` it serves alone, () where it serves whatever is left."""
 
     tenant: str
     role: Role
     vendor: str
     connector: Connector
     intake: WebhookIntake | None
+    fields: FieldMap
+    legal_entities: tuple[str, ...] = ()
+
+    @property
+    def port(self) -> Any:
+        """The port of the role: the connector itself, or what one that plays several roles offers for this one."""
+        for_role = getattr(self.connector, "for_role", None)
+        return self.connector if for_role is None else for_role(self.role)
 
 
 class Catalog:
     """All bound connectors of all tenants."""
 
-    def __init__(self, bound: Mapping[tuple[str, Role], Bound]) -> None:
+    def __init__(self, bound: Sequence[Bound]) -> None:
         """Use `open_catalog`."""
-        self._bound = dict(bound)
+        self._all = tuple(bound)
+        self._ports: dict[tuple[str, Role], Any] = {}
+        for one in self._all:
+            self._ports.setdefault((one.tenant, one.role), one.port)
+        for tenant in {one.tenant for one in self._all}:
+            erps = [one for one in self.of_tenant(tenant) if one.role == "erp"]
+            if len(erps) > 1:
+                self._ports[tenant, "erp"] = RoutedErp(
+                    {one.vendor: one.port for one in erps},
+                    next(one.vendor for one in erps if not one.legal_entities),
+                    {entity: one.vendor for one in erps for entity in one.legal_entities},
+                )
 
     def all(self) -> list[Bound]:
         """Every bound connector."""
-        return list(self._bound.values())
+        return list(self._all)
 
     def of_tenant(self, tenant: str) -> list[Bound]:
         """The tenant's connectors."""
-        return [b for b in self._bound.values() if b.tenant == tenant]
+        return [one for one in self._all if one.tenant == tenant]
 
     def bound(self, tenant: str, role: Role) -> Bound:
-        """The connector in that role.
+        """The connector in that role, of several ERPs the general one.
 
         Raises NotPermitted for a tenant that is not served here, Misconfigured where the tenant bound none.
         """
-        found = self._bound.get((tenant, role))
-        if found is None:
-            if not self.of_tenant(tenant):
-                raise NotPermitted(f"Tenant {tenant} is not served here.")
+        own = self.of_tenant(tenant)
+        if not own:
+            raise NotPermitted(f"Tenant {tenant} is not served here.")
+        found = [one for one in own if one.role == role and not one.legal_entities]
+        if not found:
             raise Misconfigured(f"Tenant {tenant} has no {role.upper()} connected.")
-        return found
+        return found[0]
 
-    def named(self, tenant: str, vendor: str) -> Bound:
-        """The tenant's connection to a vendor. Raises NotFound."""
+    def named(self, tenant: str, vendor: str, role: Role | None = None) -> Bound:
+        """The tenant's connection to a vendor (in that role). Raises NotFound."""
         for bound in self.of_tenant(tenant):
-            if bound.vendor == vendor:
+            if bound.vendor == vendor and role in {None, bound.role}:
                 return bound
         raise NotFound(f"No connector {vendor} is bound.")
 
     def crm(self, tenant: str) -> tuple[CrmPort, str]:
         """The tenant's CRM and its name."""
         bound = self.bound(tenant, "crm")
-        return cast("CrmPort", bound.connector), bound.vendor
+        return cast("CrmPort", self._ports[tenant, "crm"]), bound.vendor
 
     def psa(self, tenant: str) -> tuple[PsaPort, str]:
         """The tenant's PSA and its name."""
         bound = self.bound(tenant, "psa")
-        return cast("PsaPort", bound.connector), bound.vendor
+        return cast("PsaPort", self._ports[tenant, "psa"]), bound.vendor
 
-    def erp(self, tenant: str) -> tuple[ErpPort, str]:
-        """The tenant's ERP and its name."""
-        bound = self.bound(tenant, "erp")
-        return cast("ErpPort", bound.connector), bound.vendor
+    def erp(self, tenant: str) -> ErpPort:
+        """The tenant's ERP, or all of them as one."""
+        self.bound(tenant, "erp")
+        return cast("ErpPort", self._ports[tenant, "erp"])
+
+    def erp_named(self, tenant: str, vendor: str) -> ErpPort:
+        """One of the tenant's ERPs alone. Raises NotFound."""
+        return cast("ErpPort", self.named(tenant, vendor, "erp").port)
 
     async def aclose(self) -> None:
         """Close every connector once."""
-        for connector in {id(b.connector): b.connector for b in self._bound.values()}.values():
+        for connector in {id(one.connector): one.connector for one in self._all}.values():
             await connector.aclose()
 
 
@@ -129,63 +134,79 @@ def open_catalog(tenants_dir: Path) -> Catalog:
     files = sorted(tenants_dir.glob("*.yaml"))
     if not files:
         raise Misconfigured(f"{tenants_dir}: no tenant file (<tenant>.yaml) is there")
-    bound: dict[tuple[str, Role], Bound] = {}
+    bound: list[Bound] = []
     signed: dict[tuple[str, str], str] = {}
     for path in files:
-        opened: dict[str, Bound] = {}
-        for role, chosen in _read(path).connectors.items():
-            _refuse_shared_secret(path, role, chosen, signed)
-            shared_with = opened.get(chosen.vendor)  # one vendor in two roles: one connection
-            one = (
-                Bound(path.stem, role, chosen.vendor, shared_with.connector, shared_with.intake)
-                if shared_with
-                else _open(path, role, chosen)
-            )
-            opened[chosen.vendor] = bound[path.stem, role] = one
+        bound += _Opening(path, signed).all(read_tenant_file(path))
     return Catalog(bound)
 
 
-def _refuse_shared_secret(path: Path, role: Role, chosen: BoundConnector, signed: dict[tuple[str, str], str]) -> None:
-    """A delivery belongs to the tenant whose secret signed it, so no two may have the same."""
-    secret = chosen.secrets.get("webhook_secret")
-    if secret is None:
-        return
-    owner = signed.setdefault((chosen.vendor, secret), path.stem)
-    if owner != path.stem:
-        where = f"{path.name}: connectors.{role}.secrets.webhook_secret"
-        raise Misconfigured(f"{where}: is the same as that of {owner}.yaml; a delivery must tell whose it is")
+class _Opening:
+    """Opens what one tenant binds; one vendor in several places is one connection."""
+
+    def __init__(self, path: Path, signed: dict[tuple[str, str], str]) -> None:
+        self._path = path
+        self._signed = signed
+        self._opened: dict[str, tuple[BoundConnector, Connector, WebhookIntake | None, FieldMap]] = {}
+
+    def all(self, read: TenantConnectors) -> list[Bound]:
+        """Every role's connectors, the general one first."""
+        bound: list[Bound] = []
+        for role, chosen in read.connectors.items():
+            where = f"{self._path.name}: connectors.{role}"
+            bound.append(self._bound(where, role, chosen.general))
+            of_entity: dict[str, list[str]] = {}
+            for entity, own in chosen.legal_entities.items():
+                of_entity.setdefault(own.vendor, []).append(entity)
+            for entity, own in chosen.legal_entities.items():
+                if of_entity.get(own.vendor) and own.vendor != chosen.vendor:
+                    codes = tuple(of_entity.pop(own.vendor))
+                    bound.append(self._bound(f"{where}.legal_entities.{entity}", role, own, codes))
+                self._refuse_other(f"{where}.legal_entities.{entity}", own)
+        return bound
+
+    def _bound(self, where: str, role: Role, chosen: BoundConnector, entities: tuple[str, ...] = ()) -> Bound:
+        self._refuse_shared_secret(where, chosen)
+        if chosen.vendor not in self._opened:
+            self._opened[chosen.vendor] = (chosen, *_opened(self._path, where, role, chosen))
+        else:
+            _refuse_unfit(where, role, load_manifest(CONNECTORS / chosen.vendor))
+        self._refuse_other(where, chosen)
+        _, connector, intake, fields = self._opened[chosen.vendor]
+        return Bound(self._path.stem, role, chosen.vendor, connector, intake, fields, entities)
+
+    def _refuse_other(self, where: str, chosen: BoundConnector) -> None:
+        if self._opened[chosen.vendor][0] != chosen:
+            raise Misconfigured(
+                f"{where}.vendor: {chosen.vendor} is bound elsewhere with other settings; "
+                "a tenant has one connection per vendor"
+            )
+
+    def _refuse_shared_secret(self, where: str, chosen: BoundConnector) -> None:
+        """A delivery belongs to the tenant whose secret signed it, so no two may have the same."""
+        secret = chosen.secrets.get("webhook_secret")
+        if secret is None:
+            return
+        owner = self._signed.setdefault((chosen.vendor, secret), self._path.stem)
+        if owner != self._path.stem:
+            told = f"is the same as that of {owner}.yaml; a delivery must tell whose it is"
+            raise Misconfigured(f"{where}.secrets.webhook_secret: {told}")
 
 
-def _read(path: Path) -> TenantConnectors:
-    if not _TENANT.match(path.stem):
-        raise Misconfigured(f"{path.name}: the file's name is the tenant's; it must match {_TENANT.pattern}")
-    try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        read = TenantConnectors.model_validate(document)
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path.name}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise Misconfigured(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        listed = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or '(document)'}: {e['msg']}"
-            for e in error.errors(include_url=False, include_input=False)
-        )
-        raise Misconfigured(f"{path.name}: {listed}") from None
-    if read.tenant not in {None, path.stem}:
-        raise Misconfigured(f"{path.name}: tenant: is {read.tenant}, but the file's name says {path.stem}")
-    return read
+def _refuse_unfit(where: str, role: Role, manifest: Manifest) -> None:
+    if role not in manifest.plays:
+        raise Misconfigured(f"{where}.vendor: {manifest.name} plays {', '.join(manifest.plays)}, not {role}")
 
 
-def _open(path: Path, role: Role, chosen: BoundConnector) -> Bound:
-    where = f"{path.name}: connectors.{role}"
+def _opened(
+    path: Path, where: str, role: Role, chosen: BoundConnector
+) -> tuple[Connector, WebhookIntake | None, FieldMap]:
     folder = CONNECTORS / chosen.vendor
     if not (folder / "manifest.yaml").exists():
         known = ", ".join(sorted(p.parent.name for p in CONNECTORS.glob("*/manifest.yaml")))
         raise Misconfigured(f"{where}.vendor: there is no connector {chosen.vendor}; known are {known}")
     manifest = load_manifest(folder)
-    if role not in manifest.plays:
-        raise Misconfigured(f"{where}.vendor: {chosen.vendor} plays {', '.join(manifest.plays)}, not {role}")
+    _refuse_unfit(where, role, manifest)
     if strange := sorted(chosen.settings.keys() - manifest.settings.keys()):
         raise Misconfigured(f"{where}.settings.{strange[0]}: not a setting of {chosen.vendor}")
     if strange := sorted(chosen.secrets.keys() - set(manifest.secrets)):
@@ -193,13 +214,15 @@ def _open(path: Path, role: Role, chosen: BoundConnector) -> Bound:
     for name, value in chosen.settings.items():
         if name.endswith("_url") and not _URL.match(value):
             raise Misconfigured(f"{where}.settings.{name}: must be an http(s) address")
-    binding = Binding(path.stem, chosen.vendor, chosen.settings, chosen.secrets)
+    overrides = path.parent / chosen.fields if chosen.fields else None
+    binding = Binding(path.stem, chosen.vendor, chosen.settings, chosen.secrets, overrides)
     package = f"system_apis.connectors.{chosen.vendor}"
     intake: WebhookIntake | None = None
     try:
+        fields = load_fields(folder, overrides)
         if (folder / "webhooks.py").exists():
             intake = importlib.import_module(f"{package}.webhooks").open_intake(binding)
         connector = importlib.import_module(f"{package}.connector").open_connector(binding)
     except (Misconfigured, ValueError) as error:
         raise Misconfigured(f"{where}: {error}") from error
-    return Bound(path.stem, role, chosen.vendor, connector, intake)
+    return connector, intake, fields

@@ -293,6 +293,28 @@ class IntakeStore:
             )
             return found.scalar_one_or_none()
 
+    async def position(self, tenant: str, system: str) -> str | None:
+        """Where the system's change feed is read on, or None at first."""
+        async with self.transaction() as connection:
+            found = await connection.execute(
+                text("SELECT position FROM feed_positions WHERE tenant = :tenant AND system = :system"),
+                {"tenant": tenant, "system": system},
+            )
+            return found.scalar_one_or_none()
+
+    async def keep_position(self, tenant: str, system: str, position: str | None, *, was_reset: bool) -> None:
+        """The feed was read up to there."""
+        async with self.transaction() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO feed_positions (tenant, system, position, resets)"
+                    " VALUES (:tenant, :system, :position, :resets) ON CONFLICT (tenant, system) DO UPDATE"
+                    " SET position = excluded.position, resets = feed_positions.resets + excluded.resets,"
+                    " updated_at = now()"
+                ),
+                {"tenant": tenant, "system": system, "position": position, "resets": int(was_reset)},
+            )
+
     async def advance(self, tenant: str, system: str, name: str, at: datetime) -> None:
         """Move a watermark forward; never back, and never ahead of our own clock."""
         async with self.transaction() as connection:

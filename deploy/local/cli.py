@@ -9,12 +9,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.local.choice import Choice, ChoiceRefused
 from deploy.local.failures import JobFailed
 from deploy.local.firm import FirmRefused, read_firm
 from deploy.local.journeys.command import app as journeys
@@ -29,9 +30,18 @@ from deploy.local.specs_command import app as specs
 from deploy.local.supervisor import ALL, House, stop_all
 from deploy.local.users_command import users_app
 
+if TYPE_CHECKING:
+    from deploy.local.matrix import Cell
+
 SAMPLE_FIRM = Path(__file__).resolve().parents[1] / "sandbox" / "firm"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 PortBase = Annotated[int | None, typer.Option(help="Ports are base+1 … base+5 and base+10 (default 8100).")]
+Crm = Annotated[str | None, typer.Option(help="The CRM of the sandbox (default salesforce).")]
+Psa = Annotated[str | None, typer.Option(help="The PSA of the sandbox (default kantata).")]
+Erp = Annotated[
+    str | None,
+    typer.Option(help="The ERP of the sandbox (default netsuite), or one per legal entity: netsuite,HC-DE=s4hana."),
+]
 StateDir = Annotated[Path | None, typer.Option(help="Where data, logs and keys are kept (default .throughline).")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -49,7 +59,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         app()
-    except (PortProblem, StartFailed, FirmRefused, JobFailed) as error:
+    except (PortProblem, StartFailed, FirmRefused, JobFailed, ChoiceRefused) as error:
         err.print(f"throughline: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
 
@@ -86,9 +96,17 @@ def _announced(*, as_json: bool) -> Generator[Callable[[str], None]]:
 
 
 @app.command()
-def up(state: StateDir = None, port_base: PortBase = None, as_json: JsonFlag = False) -> None:  # noqa: FBT002 - a flag of the command line
+def up(
+    crm: Crm = None,
+    psa: Psa = None,
+    erp: Erp = None,
+    state: StateDir = None,
+    port_base: PortBase = None,
+    as_json: JsonFlag = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
     """Start everything and keep it running."""
-    house = House(_places(state), Ports.chosen(port_base), die_with_us=False)
+    choice = Choice.of(crm, psa, erp)
+    house = House(_places(state), Ports.chosen(port_base), choice=choice, die_with_us=False)
     try:
         with _announced(as_json=as_json) as tell:
             house.up(tell)
@@ -177,6 +195,9 @@ def check(
 @app.command()
 def demo(
     firm: Annotated[Path, typer.Option(help="A folder in the sample firm's format.")] = SAMPLE_FIRM,
+    crm: Crm = None,
+    psa: Psa = None,
+    erp: Erp = None,
     state: StateDir = None,
     port_base: PortBase = None,
     as_json: JsonFlag = False,  # noqa: FBT002 - a flag of the command line
@@ -184,7 +205,34 @@ def demo(
     """Run the main job on a firm: won deals → projects → invoices → cash; then apply its fixes and run again."""
     from deploy.local.main_job.command import run_demo  # noqa: PLC0415 - loads vendors' wire clients; other commands need not wait
 
-    _end(run_demo(read_firm(firm), _places(state), Ports.chosen(port_base), out, as_json=as_json), as_json=as_json)
+    read, choice, ports = read_firm(firm), Choice.of(crm, psa, erp), Ports.chosen(port_base)
+    _end(run_demo(read, _places(state), ports, out, choice=choice, as_json=as_json), as_json=as_json)
+
+
+@app.command()
+def matrix(
+    firm: Annotated[Path, typer.Option(help="A folder in the sample firm's format.")] = SAMPLE_FIRM,
+    crm: Crm = None,
+    psa: Psa = None,
+    erp: Erp = None,
+    deals: Annotated[int, typer.Option(min=1, help="So many of the firm's deals, as various as can be.")] = 8,
+    as_json: JsonFlag = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Run the main job on every combination of vendors (those named are fixed) and print a table."""
+    from deploy.local.matrix import combinations, run_matrix, show  # noqa: PLC0415 - loads vendors' wire clients; other commands need not wait
+
+    def tell(number: int, total: int, cell: Cell) -> None:
+        if not as_json:
+            named = ", ".join(cell.choice.document().values())
+            out.print(f"{number}/{total} {named}: {cell.said} ({cell.seconds:.0f} s)", highlight=False)
+
+    cells = run_matrix(read_firm(firm), list(combinations(crm, psa, erp)), deals=deals, tell=tell)
+    if as_json:
+        typer.echo(json.dumps([cell.document() for cell in cells], indent=2))
+    else:
+        show(cells, out)
+    if not all(cell.is_equal for cell in cells):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from deploy.local.bus import Nats
+from deploy.local.choice import Choice
 from deploy.local.clients import (
     CLIENT_IDS,
     CLIENTS,
@@ -24,6 +25,7 @@ from deploy.local.places import Places, write_private
 from deploy.local.ports import HOST, Ports
 from deploy.local.postgres import Postgres
 from deploy.local.secrets_file import Secrets, installed_secrets
+from deploy.sandbox.catalog import vendor
 
 GATEWAY_DIR = Path(__file__).resolve().parents[1] / "gateway"
 OPENAPI_DIR = Path(__file__).resolve().parents[2] / "openapi"
@@ -37,12 +39,14 @@ class Installation:
     places: Places
     ports: Ports
     secrets: Secrets
+    choice: Choice
 
     @classmethod
-    def of(cls, places: Places, ports: Ports) -> Installation:
+    def of(cls, places: Places, ports: Ports, choice: Choice | None = None) -> Installation:
         """The installation of a state directory, made on first use."""
         places.make()
-        return cls(places, ports, installed_secrets(places, CLIENT_IDS, PERSON_NAMES))
+        chosen = choice or Choice()
+        return cls(places, ports, installed_secrets(places, CLIENT_IDS, PERSON_NAMES, chosen.vendors()), chosen)
 
     def url(self, name: str) -> str:
         """Base URL of a tier or of the sandbox."""
@@ -67,6 +71,7 @@ class Installation:
         demo = [client for client in CLIENTS if client.is_demo]
         return {
             "tenant": TENANT,
+            "systems": self.choice.document(),
             "ports": dict(self.ports.items()),
             "urls": {name: self.url(name) for name in ("system", "process", "experience", "sandbox")},
             "token_endpoint": f"{self.url('experience')}/oauth/token",
@@ -132,46 +137,23 @@ class Installation:
         }[tier]
         return {f"THROUGHLINE_{tier.upper()}_{key}": value for key, value in (common | own).items()}
 
+    def vendor_url(self, name: str) -> str:
+        """The vendor's root in the sandbox."""
+        return f"{self.url('sandbox')}/{name}"
+
     def _connectors(self) -> dict[str, Any]:
-        sandbox, kept = self.url("sandbox"), self.secrets
-        return {
-            "connectors": {
-                "crm": {
-                    "vendor": "salesforce",
-                    "settings": {"base_url": f"{sandbox}/salesforce", "client_id": kept.salesforce_client_id},
-                    "secrets": {
-                        "client_secret": kept.salesforce_client_secret,
-                        "webhook_secret": kept.salesforce_webhook_secret,
-                    },
-                },
-                "psa": {
-                    "vendor": "kantata",
-                    "settings": {"base_url": f"{sandbox}/kantata"},
-                    "secrets": {"access_token": kept.kantata_token},
-                },
-                "erp": {
-                    "vendor": "netsuite",
-                    "settings": {
-                        "base_url": f"{sandbox}/netsuite",
-                        "client_id": kept.netsuite_client_id,
-                        "at_once": "12",
-                        "certificate_id": kept.netsuite_certificate_id,
-                    },
-                    "secrets": {
-                        "private_key": kept.netsuite_private_key,
-                        "webhook_secret": kept.netsuite_webhook_secret,
-                    },
-                },
-            }
-        }
+        chosen = self.choice
+        erp = self._bound(chosen.erp)
+        if chosen.of_entity:
+            erp["legal_entities"] = {entity: self._bound(name) for entity, name in chosen.of_entity.items()}
+        return {"connectors": {"crm": self._bound(chosen.crm), "psa": self._bound(chosen.psa), "erp": erp}}
+
+    def _bound(self, name: str) -> dict[str, Any]:
+        kept = self.secrets.vendors[name]
+        settings = vendor(name).settings(self.vendor_url(name), kept)
+        if "webhook_url" in settings:
+            settings["webhook_url"] = f"{self.url('system')}/intake/v1/webhooks/{name}"
+        return {"vendor": name, "settings": settings, "secrets": vendor(name).secrets(kept)}
 
     def _sandbox_options(self) -> dict[str, Any]:
-        kept = self.secrets
-        certificate = {"client_id": kept.netsuite_client_id, "public_key": kept.netsuite_public_key}
-        return {
-            "salesforce": {
-                "connector": {"client_id": kept.salesforce_client_id, "secret": kept.salesforce_client_secret},
-            },
-            "kantata": {"token": kept.kantata_token},
-            "netsuite": {"certificates": {kept.netsuite_certificate_id: certificate}},
-        }
+        return {name: self.secrets.vendors[name] for name in self.choice.vendors()}

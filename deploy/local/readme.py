@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from system_apis.manifest import load_manifest
+from system_apis.scorecard import Scorecard, load_scorecard
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- connectors -->", "<!-- /connectors -->"
@@ -22,23 +19,19 @@ def connector_table(root: Path = ROOT) -> str:
     ]
     for folder in sorted(path.parent for path in (root / "system_apis/connectors").glob("*/manifest.yaml")):
         manifest = load_manifest(folder)
-        score: Any = yaml.safe_load((folder / "conformance.yaml").read_text(encoding="utf-8"))
         arrive = "signed webhook, poll" if (folder / "webhooks.py").exists() else "poll"
         link = f"[{manifest.name}]({folder.relative_to(root).as_posix()}/NOTES.md)"
         roles = ", ".join(role.upper() for role in manifest.plays)
-        cells = (link, roles, manifest.wire.version, manifest.auth.flow, arrive, _told(score["rules"]))
+        cells = (link, roles, manifest.wire.version, manifest.auth.flow, arrive, _told(load_scorecard(folder)))
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
-def _told(rules: Mapping[str, Any]) -> str:
+def _told(card: Scorecard) -> str:
     """`12 of 14 rules on the simulator, 2 exempt`; a rule verified on a real account says so."""
-    exempt = sum(1 for done in rules.values() if isinstance(done, dict) and "exempt" in done)
-    verified = sum(1 for done in rules.values() if isinstance(done, dict) and "verified" in done)
-    simulated = sum(1 for done in rules.values() if done == "simulated")
-    parts = [f"{simulated} of {len(rules)} rules shown on the simulator"]
-    parts += [f"{verified} on a real account"] if verified else []
-    parts += [f"{exempt} exempt"] if exempt else []
+    parts = [f"{card.done} of {len(card.rules)} rules shown on the simulator"]
+    parts += [f"{card.verified} on a real account"] if card.verified else []
+    parts += [f"{len(card.exempt)} exempt"] if card.exempt else []
     return ", ".join(parts)
 
 

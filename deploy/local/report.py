@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class PhaseReport:
     tables: Mapping[str, Sequence[Row]]
     seconds: Mapping[str, float]
     comparison: Comparison | None = None
+    calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 
     def write(self, folder: Path) -> None:
         """Write the tables."""
@@ -51,7 +52,7 @@ class PhaseReport:
         """With the comparison of the written tables, where the firm says what it expects."""
         if expected is None or not expected.is_dir():
             return self
-        return PhaseReport(self.name, self.tables, self.seconds, compare(folder, expected))
+        return replace(self, comparison=compare(folder, expected))
 
     @property
     def exceptions(self) -> list[Row]:
@@ -72,6 +73,7 @@ class PhaseReport:
             "totals": [dict(row) for row in self.tables["totals.csv"]],
             "time_states": [dict(row) for row in self.tables["time_states.csv"]],
             "seconds": {step: round(taken, 2) for step, taken in self.seconds.items()},
+            "vendor_calls": {step: dict(calls) for step, calls in self.calls.items()},
             "comparison": None
             if self.comparison is None
             else {"expected_rows": self.comparison.rows, "differences": list(self.comparison.differences)},
@@ -85,6 +87,7 @@ class DemoReport:
     firm: str
     urls: Mapping[str, str]
     folder: Path
+    systems: Mapping[str, str] = field(default_factory=dict[str, str])
     phases: list[PhaseReport] = field(default_factory=list[PhaseReport])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     peak_total_mib: int = 0
@@ -101,6 +104,7 @@ class DemoReport:
         """The JSON report."""
         return {
             "firm": self.firm,
+            "systems": dict(self.systems),
             "as_expected": self.is_as_expected,
             "phases": {phase.name: phase.document() for phase in self.phases},
             "seconds": {step: round(taken, 2) for step, taken in self.seconds.items()},
@@ -116,6 +120,11 @@ class DemoReport:
 
     def show(self, console: Console, file: Path) -> None:
         """The report for people."""
+        if self.systems:
+            console.print(
+                "Systems: " + ", ".join(f"{role.upper()} {name}" for role, name in self.systems.items()),
+                highlight=False,
+            )
         for phase in self.phases:
             _show_phase(phase, console)
         steps = ", ".join(f"{step} {taken:.1f} s" for step, taken in self.seconds.items())
@@ -173,6 +182,8 @@ def _show_phase(phase: PhaseReport, console: Console) -> None:
     hours = "; ".join(f"{row['state']} {row['hours']} h ({row['entries']})" for row in phase.tables["time_states.csv"])
     console.print(f"Time of activated deals: {hours}", highlight=False)
     _show_exceptions(phase, console)
+    if phase.calls:
+        console.print(f"Calls to vendors: {_calls(phase)}", highlight=False)
     console.print(
         "Took: " + ", ".join(f"{step} {taken:.1f} s" for step, taken in phase.seconds.items()), highlight=False
     )
@@ -183,6 +194,15 @@ def _show_phase(phase: PhaseReport, console: Console) -> None:
     else:
         console.print("DIFFERS from the expected tables:", style="red")
         console.print(phase.comparison.summary(), markup=False, highlight=False)
+
+
+def _calls(phase: PhaseReport) -> str:
+    """What each vendor was asked in each step; steps that asked nothing are left out."""
+    told = {
+        step: ", ".join(f"{name} {count}" for name, count in calls.items() if count)
+        for step, calls in phase.calls.items()
+    }
+    return "; ".join(f"{step}: {counts}" for step, counts in told.items() if counts)
 
 
 def _show_exceptions(phase: PhaseReport, console: Console) -> None:

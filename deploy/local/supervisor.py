@@ -10,6 +10,7 @@ from typing import Self
 import httpx
 
 from deploy.local import bus, postgres
+from deploy.local.choice import Choice
 from deploy.local.installation import Installation
 from deploy.local.places import Places
 from deploy.local.ports import Ports, refuse_busy
@@ -25,9 +26,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 class House:
     """One embedded installation and its processes; usable as a context manager that leaves nothing running."""
 
-    def __init__(self, places: Places, ports: Ports, *, die_with_us: bool = True) -> None:
+    def __init__(self, places: Places, ports: Ports, *, choice: Choice | None = None, die_with_us: bool = True) -> None:
         """`die_with_us` False: the processes go on when this program ends (`throughline up`)."""
-        self.installation = Installation.of(places, ports)
+        self.installation = Installation.of(places, ports, choice)
         self.processes = Processes(places.pids, places.logs, die_with_us=die_with_us)
         secrets = self.installation.secrets
         self._postgres = postgres.prepare(places, ports.postgres, secrets.postgres_password)

@@ -71,6 +71,15 @@ class Admission(StrEnum):
     LATE = "late"
 
 
+class Ability(DealModel):
+    """What a connected system can do in its role, by entity; `legal_entities` are those whose ERP it is alone."""
+
+    name: str
+    role: str
+    legal_entities: tuple[str, ...] | None
+    can: dict[str, tuple[str, ...]]
+
+
 class DealFacts(DealModel):
     """Everything the rules look at, read at one moment."""
 
@@ -80,6 +89,7 @@ class DealFacts(DealModel):
     legal_entities: tuple[LegalEntity, ...]
     service_items: tuple[ServiceItem, ...]
     product_aliases: dict[str, str]
+    abilities: tuple[Ability, ...] = ()
 
 
 class DealPlan(DealModel):

@@ -7,17 +7,34 @@ from decimal import Decimal
 
 from process_apis.approvals.models import ApprovalKind
 from process_apis.exceptions.models import Finding, OwnerRole
-from process_apis.quote_to_project.models import DealFacts
+from process_apis.quote_to_project.models import Ability, DealFacts
 from process_apis.tenants import ApprovalRules, TemplateRule
 from shared.canonical.catalog import LegalEntity
 from shared.canonical.contracts import ContractApproval
 from shared.canonical.money import Money
 from shared.canonical.opportunities import BillingModel, OpportunityLine
 
+_ALWAYS = (
+    ("crm", "delivery_statuses.amend"),
+    ("crm", "invoice_statuses.amend"),
+    ("psa", "projects.create"),
+    ("psa", "billing_marks.create"),
+    ("erp", "customers.amend"),
+    ("erp", "projects.amend"),
+    ("erp", "contracts.amend"),
+    ("erp", "invoices.create"),
+)
+_BY_TIME = (("psa", "time_entries.list_since"),)
+_BY_MILESTONE = (("psa", "milestones.list_since"), ("erp", "billing_schedules.amend"))
+
 # code → who is asked to act, and what to do: one row per code, the order of the firm's manual.
 _REMEDIES: dict[str, tuple[OwnerRole, str]] = {
     "approval_expired": (OwnerRole.DELIVERY, "Retry: the approvals are asked for again."),
     "bill_to_incomplete": (OwnerRole.ACCOUNT_TEAM, "Complete the billing address of the account in the CRM."),
+    "capability_missing": (
+        OwnerRole.OPERATIONS,
+        "Connect a system that can do it, or sell what the connected one can deliver.",
+    ),
     "contract_missing": (OwnerRole.LEGAL, "Attach the contract to the opportunity in the CRM."),
     "contract_not_approved": (OwnerRole.LEGAL, "Get the contract approved in the CRM."),
     "currency_mismatch": (OwnerRole.FINANCE, "Sell in the legal entity's currency, or through another legal entity."),
@@ -53,6 +70,7 @@ def findings(facts: DealFacts, tax_id_countries: frozenset[str]) -> tuple[Findin
         *_about_the_entity(facts),
         *_about_the_lines(facts),
         *_about_the_contract(facts),
+        *_about_the_systems(facts),
     ]
     return tuple(sorted(found, key=lambda each: (each.code, each.field)))
 
@@ -120,6 +138,41 @@ def _about_the_contract(facts: DealFacts) -> Iterator[Finding]:
             yield finding("milestone_unplaced", f"contract.milestones.{number}.workstream", reason)
 
 
+def _about_the_systems(facts: DealFacts) -> Iterator[Finding]:
+    """Said before anything is created: nothing is begun that a connected system could not end."""
+    for role, act in acts_needed(facts):
+        system = _system(facts, role)
+        entity, _, verb = act.partition(".")
+        if system is not None and verb not in system.can.get(entity, ()):
+            reason = (
+                f"{system.name}, the {role.upper()} of this deal, cannot {verb.replace('_', ' ')} {_words(entity)}."
+            )
+            yield finding("capability_missing", f"systems.{role}.{act}", reason)
+
+
+def acts_needed(facts: DealFacts) -> tuple[tuple[str, str], ...]:
+    """What the deal will ask of its systems, as (role, act): always, for work by time, and for agreed amounts."""
+    models = {line.billing_model for line in facts.opportunity.lines}
+    needed = list(_ALWAYS)
+    if BillingModel.TIME_AND_MATERIALS in models:
+        needed += _BY_TIME
+    if facts.contract is not None and facts.contract.milestones:
+        needed += _BY_MILESTONE
+    return tuple(needed)
+
+
+def _system(facts: DealFacts, role: str) -> Ability | None:
+    """The system that plays the role for the deal's legal entity; None where the tier told of none."""
+    code = facts.opportunity.legal_entity_code
+    playing = [each for each in facts.abilities if each.role == role]
+    alone = (each for each in playing if each.legal_entities is not None and code in each.legal_entities)
+    return next(alone, None) or next((each for each in playing if each.legal_entities is None), None)
+
+
+def _words(entity: str) -> str:
+    return entity.replace("_", " ")
+
+
 def _is_blank(value: str | None) -> bool:
     return value is None or not value.strip()
 
@@ -130,8 +183,13 @@ def entity_of(facts: DealFacts) -> LegalEntity | None:
 
 
 def item_codes(facts: DealFacts) -> dict[str, str]:
-    """Product code as sold → the ERP's item code, aliases included; a code of the catalog itself wins."""
-    catalog = {item.product_code: item.item_code for item in facts.service_items}
+    """Product code as sold → item code in the ERP of the deal's legal entity, aliases included; the catalog wins."""
+    sold_by = facts.opportunity.legal_entity_code
+    catalog = {
+        item.product_code: item.item_code
+        for item in facts.service_items
+        if item.legal_entity_codes is None or sold_by in item.legal_entity_codes
+    }
     aliased = {sold: catalog[meant] for sold, meant in facts.product_aliases.items() if meant in catalog}
     return {**aliased, **catalog}
 

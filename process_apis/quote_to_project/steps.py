@@ -12,6 +12,7 @@ from process_apis.durable import engine
 from process_apis.exceptions.models import Finding, OwnerRole, Parking
 from process_apis.journal.models import Entry
 from process_apis.quote_to_project.models import (
+    Ability,
     Admission,
     Asked,
     Check,
@@ -113,11 +114,12 @@ async def check_deal(request: DealRequest) -> Check:
 
 async def _gathered(request: DealRequest, aliases: dict[str, str]) -> DealFacts:
     systems = rooms().systems.of(request.tenant)
-    opportunity, contract, entities, items = await asyncio.gather(
+    opportunity, contract, entities, items, connected = await asyncio.gather(
         systems.crm.get_opportunity(request.opportunity_id),
         systems.crm.find_contract(request.opportunity_id),
         systems.erp.list_legal_entities(),
         systems.erp.list_service_items(),
+        systems.connectors.list_connectors(),
     )
     return DealFacts(
         opportunity=opportunity,
@@ -126,6 +128,7 @@ async def _gathered(request: DealRequest, aliases: dict[str, str]) -> DealFacts:
         legal_entities=entities,
         service_items=items,
         product_aliases=aliases,
+        abilities=tuple(Ability.model_validate(one.model_dump()) for one in connected),
     )
 
 

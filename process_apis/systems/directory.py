@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from process_apis.systems.connectors import Connectors, ConnectorsApi
 from process_apis.systems.crm import Crm, CrmApi
 from process_apis.systems.erp import Erp, ErpApi
 from process_apis.systems.psa import Psa, PsaApi
@@ -13,16 +14,17 @@ from process_apis.systems.wire import SystemWire
 from shared.errors.taxonomy import Misconfigured
 from shared.outbound import ClientCredentials, Outbound
 
-_SCOPES = ("crm.read", "crm.write", "psa.read", "psa.write", "erp.read", "erp.write")
+_SCOPES = ("crm.read", "crm.write", "psa.read", "psa.write", "erp.read", "erp.write", "connectors.read")
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectedSystems:
-    """The three systems of one tenant."""
+    """The three systems of one tenant, and what is known of them."""
 
     crm: Crm
     psa: Psa
     erp: Erp
+    connectors: Connectors
 
 
 class Systems(Protocol):
@@ -100,5 +102,6 @@ class SystemDirectory:
             )
             return SystemWire(outbound)
 
-        crm, psa, erp = wire("crm"), wire("psa"), wire("erp")
-        return ConnectedSystems(crm=CrmApi(crm), psa=PsaApi(psa), erp=ErpApi(erp)), [crm, psa, erp]
+        crm, psa, erp, known = wire("crm"), wire("psa"), wire("erp"), wire("connectors")
+        made = ConnectedSystems(crm=CrmApi(crm), psa=PsaApi(psa), erp=ErpApi(erp), connectors=ConnectorsApi(known))
+        return made, [crm, psa, erp, known]

@@ -44,6 +44,12 @@ class ServiceItem(Entity):
     revenue_account: Text | None = Field(
         default=None, description="Ledger account its revenue is booked to.", examples=["40000"]
     )
+    legal_entity_codes: tuple[LegalEntityCode, ...] | None = Field(
+        default=None,
+        max_length=1000,
+        description="Legal entities that may sell it; null: all of them. Names some where a firm has several ERPs.",
+        examples=[["HC-DE"]],
+    )
 
 
 class Rate(CanonicalModel):

@@ -4,7 +4,7 @@ from shared.outbound.address import route
 from shared.outbound.answer import Answer, drift
 from shared.outbound.auth import AuthFlow, StaticHeaders, TokenRequest
 from shared.outbound.breaker import Breaker
-from shared.outbound.budget import Budget, BudgetFacts
+from shared.outbound.budget import OFFICE, Budget, BudgetFacts, BudgetUse
 from shared.outbound.client import Outbound
 from shared.outbound.errors import ErrorRow
 from shared.outbound.paging import next_link, pack_cursor, unpack_cursor, walk
@@ -12,11 +12,13 @@ from shared.outbound.retry import RetryPolicy
 from shared.outbound.tiers import ClientCredentials, TokenExchange, acting_for
 
 __all__ = [
+    "OFFICE",
     "Answer",
     "AuthFlow",
     "Breaker",
     "Budget",
     "BudgetFacts",
+    "BudgetUse",
     "ClientCredentials",
     "ErrorRow",
     "Outbound",

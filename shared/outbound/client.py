@@ -99,15 +99,19 @@ class Outbound:
         breaker: Breaker | None = None,
         headers: Mapping[str, str] | None = None,
         is_inner: bool = False,
+        owner: str = "",
     ) -> None:
-        """`is_inner`: a tier of ours, which is told how long the caller still waits; vendors are not."""
+        """`is_inner`: a tier of ours, which is told how long the caller still waits; vendors are not.
+
+        `owner`: the tenant whose budget for the system is shared with all replicas.
+        """
         self.system = system
         self._is_inner = is_inner
         self.base_url = base_url
         self._auth = auth
         self._renewals = Renewals(auth) if auth else None
         self._table = ErrorTable(system, errors, read_body_code)
-        self._budget = Budget(budget, system=system) if budget else None
+        self._budget = Budget(budget, system=system, owner=owner, lease=timeout * 2) if budget else None
         self._retry = retry or RetryPolicy()
         self._breaker = breaker or Breaker(system)
         self._timeout = timeout

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, TypeVar
+from datetime import UTC, datetime
+from typing import Final, TypeVar, cast
 from uuid import uuid4
 
 from shared.errors.taxonomy import Misconfigured, PlatformError, Reaction
@@ -18,7 +18,7 @@ from system_apis.crossref_store import CrossReferences
 from system_apis.intake.facts import Reading, coalesced
 from system_apis.intake.reader import Reader
 from system_apis.intake_store import OVERLAP, FailedHint, IntakeStore, PendingHints
-from system_apis.ports.changes import ChangeHint
+from system_apis.ports.changes import ChangeFeed, ChangeHint
 
 log = get_logger("system.intake")
 _answered = counter("throughline_system_hints_total", ["system", "outcome"], "Records re-read by what came of it.")
@@ -50,8 +50,19 @@ class Intake:
     is read twice is told once.
     """
 
-    def __init__(self, database: Database, catalog: Catalog, *, poll_seconds: float) -> None:
-        """`poll_seconds` between polls of every connector; 0: only on request."""
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        *,
+        poll_seconds: float,
+        reference_changed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`poll_seconds` between polls of every connector; 0: only on request.
+
+        `reference_changed` is told the tenant whose reference data changed, before anybody else is.
+        """
+        self._reference_changed = reference_changed
         self._store = IntakeStore(database)
         self._reader = Reader(catalog, self._store.watermark)
         self._poll_seconds = poll_seconds
@@ -59,6 +70,7 @@ class Intake:
         self._name = uuid4().hex
         self._connections = {(b.tenant, b.vendor): b for b in catalog.all()}
         self._news = {key: asyncio.Event() for key in self._connections}
+        self._troubles: dict[tuple[str, str], PlatformError | None] = {}
         self._held: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -80,19 +92,40 @@ class Intake:
     async def accept(self, bound: Bound, hints: Sequence[ChangeHint]) -> int:
         """Keep the hints of a delivery; how many were new."""
         new = await self._store.accept(bound.tenant, bound.vendor, coalesced(hints))
+        if any(hint.entity == "reference_data" for hint in hints):
+            self._reference_changed(bound.tenant)
         if new:
             self._news[bound.tenant, bound.vendor].set()
         return new
 
     async def poll(self, bound: Bound) -> int:
-        """Ask the vendor what changed since the watermark; how many hints were new."""
+        """Ask the vendor what changed since last time, by its feed where it keeps one; how many hints were new."""
+        feed = cast("ChangeFeed | None", bound.connector if hasattr(bound.connector, "read_feed") else None)
+        new = await (self._read_feed(bound, feed) if feed else self._list_changes(bound))
+        await self._store.advance(bound.tenant, bound.vendor, "polled", datetime.now(UTC))
+        return new
+
+    async def _read_feed(self, bound: Bound, feed: ChangeFeed) -> int:
+        """Hints are kept before the position moves on: what is cut between is told again, and known by its keys."""
+        reading = await feed.read_feed(await self._store.position(bound.tenant, bound.vendor))
+        new = await self.accept(bound, reading.hints)
+        if reading.was_reset:
+            log.warning("feed_position_lost", tenant=bound.tenant, vendor=bound.vendor, hints=len(reading.hints))
+        await self._store.keep_position(bound.tenant, bound.vendor, reading.position, was_reset=reading.was_reset)
+        await self._note_reach(bound, reading.hints)
+        return new
+
+    async def _list_changes(self, bound: Bound) -> int:
         since = await self._store.watermark(bound.tenant, bound.vendor, "changes")
         hints = await bound.connector.list_changes(since - OVERLAP if since else None)
         new = await self.accept(bound, hints)
+        await self._note_reach(bound, hints)
+        return new
+
+    async def _note_reach(self, bound: Bound, hints: Sequence[ChangeHint]) -> None:
         seen = [h.occurred_at for h in hints if h.occurred_at]
         if seen:
             await self._store.advance(bound.tenant, bound.vendor, "changes", max(seen))
-        return new
 
     async def poll_all(self, tenant: str) -> list[PollReport]:
         """Poll every connection of the tenant; trouble with one is told and keeps none of the others."""
@@ -105,6 +138,14 @@ class Intake:
     async def watermark(self, bound: Bound) -> datetime | None:
         """Up to when the connection was polled."""
         return await self._store.watermark(bound.tenant, bound.vendor, "changes")
+
+    async def polled_at(self, bound: Bound) -> datetime | None:
+        """When the connection last told its changes without trouble."""
+        return await self._store.watermark(bound.tenant, bound.vendor, "polled")
+
+    def trouble(self, bound: Bound) -> PlatformError | None:
+        """What the connection's last poll in this process ended in, or None where it went well or there was none."""
+        return self._troubles.get((bound.tenant, bound.vendor))
 
     async def list_failed(self, tenant: str, system: str | None, *, after: int, limit: int) -> list[FailedHint]:
         """The tenant's hints that were given up, oldest first."""
@@ -124,6 +165,7 @@ class Intake:
         except PlatformError as error:
             log.warning("poll_failed", tenant=bound.tenant, vendor=bound.vendor, code=error.code, said=error.message)
             report = PollReport(bound, trouble=error)
+        self._troubles[bound.tenant, bound.vendor] = report.trouble
         _polled.labels(bound.vendor, report.trouble.code if report.trouble else "ok").inc()
         return report
 

@@ -57,12 +57,13 @@ class Reader:
             return Reading(note=f"{error.code}: {error.message}"[:500])
 
     async def _payments(self, hints: PendingHints) -> AsyncIterator[Reading]:
-        erp, vendor = self._catalog.erp(hints.tenant)
-        if vendor != hints.system:
+        try:
+            erp = self._catalog.erp_named(hints.tenant, hints.system)
+        except NotFound:
             yield _ELSEWHERE
             return
-        since = await self._watermark(hints.tenant, vendor, "payments")
-        async for part in _pages(erp, hints.tenant, vendor, since - OVERLAP if since else None):
+        since = await self._watermark(hints.tenant, hints.system, "payments")
+        async for part in _pages(erp, hints.tenant, hints.system, since - OVERLAP if since else None):
             yield part
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from shared.canonical.references import SourceRef, canonical_id
 from shared.errors.taxonomy import Misconfigured
@@ -12,12 +13,16 @@ from shared.errors.taxonomy import Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A tenant's connection to one vendor; `settings` are the keys the manifest declares."""
+    """A tenant's connection to one vendor; `settings` are the keys the manifest declares.
+
+    `overrides` is the tenant's own file over the connector's `fields.yaml`.
+    """
 
     tenant: str
     system: str
     settings: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    overrides: Path | None = None
 
     def setting(self, name: str) -> str:
         """A declared setting. Raises Misconfigured naming connector and key."""

@@ -49,3 +49,28 @@ class ChangePoll(Protocol):
     async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
         """All hints at or after the instant, oldest first, overlap included; `key` is ref + version."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReading:
+    """What a change feed told, and where it is read on; None: the feed gave no position, ask from the beginning again.
+
+    `was_reset`: the vendor no longer knew the position (a token expired, a replay id fell out of its window), and the
+    hints are those of a full scan.
+    """
+
+    hints: Sequence[ChangeHint]
+    position: str | None
+    was_reset: bool = False
+
+
+class ChangeFeed(Protocol):
+    """Connectors whose vendor keeps a feed implement it beside `list_changes`; the intake keeps the position."""
+
+    async def read_feed(self, position: str | None) -> FeedReading:
+        """Hints after the position, in the feed's order; None begins: a full scan, and the position from before it.
+
+        Repeat: the same position gives the same hints again, and later ones. A position that the vendor has forgotten
+        is answered by a full scan, never by silence.
+        """
+        ...

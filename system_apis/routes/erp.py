@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from fastapi import APIRouter, Response
 from pydantic import Field
 
@@ -15,9 +17,11 @@ from shared.canonical.references import CanonicalModel, Entity, Page, Written
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound
 from shared.serving.paging import page_of
 from system_apis.crossref_store import CrossReference
+from system_apis.reference_cache import Kept
 from system_apis.routes.parameters import Caller, Cursor, EntityId, InRooms, Limit, ModifiedSince, Rooms
 from system_apis.routes.psa import project_references, same_id
 
+Item = TypeVar("Item")
 router = APIRouter(prefix="/erp/v1", tags=["ERP"])
 
 
@@ -39,6 +43,13 @@ async def _remember(rooms: Rooms, tenant: str, entity: str, written: Written) ->
     return written
 
 
+def _aged(answer: Response, rooms: Rooms, kept: Kept[tuple[Item, ...]]) -> tuple[Item, ...]:
+    """The content, its freshness told in the headers: how old it is, and how old it may become."""
+    answer.headers["Age"] = str(int(kept.age))
+    answer.headers["Cache-Control"] = f"private, max-age={int(rooms.reference.seconds)}"
+    return kept.content
+
+
 def _found(written: Written | None, what: str) -> Written:
     if written is None:
         raise NotFound(f"The ERP has no {what}.")
@@ -47,33 +58,38 @@ def _found(written: Written | None, what: str) -> Written:
 
 @router.get("/legal-entities", summary="List legal entities", operation_id="listLegalEntities")
 async def list_legal_entities(
-    caller: Caller, rooms: InRooms, cursor: Cursor = None, limit: Limit = 100
+    caller: Caller, rooms: InRooms, answer: Response, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[LegalEntity]:
     """All companies of the firm, approved or not, by id."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
-    return page_of(await erp.list_legal_entities(), _by_id, cursor, limit)
+    erp = rooms.catalog.erp(caller.tenant)
+    kept = await rooms.reference.get(caller.tenant, "legal_entities", erp.list_legal_entities)
+    return page_of(_aged(answer, rooms, kept), _by_id, cursor, limit)
 
 
 @router.get("/service-items", summary="List service items", operation_id="listServiceItems")
 async def list_service_items(
-    caller: Caller, rooms: InRooms, cursor: Cursor = None, limit: Limit = 100
+    caller: Caller, rooms: InRooms, answer: Response, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[ServiceItem]:
     """The service catalog of the ERP, by id."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
-    return page_of(await erp.list_service_items(), _by_id, cursor, limit)
+    erp = rooms.catalog.erp(caller.tenant)
+    kept = await rooms.reference.get(caller.tenant, "service_items", erp.list_service_items)
+    return page_of(_aged(answer, rooms, kept), _by_id, cursor, limit)
 
 
 @router.get("/rate-cards", summary="List rate cards", operation_id="listRateCards")
-async def list_rate_cards(caller: Caller, rooms: InRooms, cursor: Cursor = None, limit: Limit = 100) -> Page[RateCard]:
+async def list_rate_cards(
+    caller: Caller, rooms: InRooms, answer: Response, cursor: Cursor = None, limit: Limit = 100
+) -> Page[RateCard]:
     """All rate cards with their effective dates, by id."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
-    return page_of(await erp.list_rate_cards(), _by_id, cursor, limit)
+    erp = rooms.catalog.erp(caller.tenant)
+    kept = await rooms.reference.get(caller.tenant, "rate_cards", erp.list_rate_cards)
+    return page_of(_aged(answer, rooms, kept), _by_id, cursor, limit)
 
 
 @router.get("/customers/{customer_id}", summary="Find a customer in the ERP", operation_id="getErpCustomer")
 async def get_customer(caller: Caller, rooms: InRooms, customer_id: EntityId) -> Written:
     """Where the customer stands."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     return _found(await erp.find_customer(customer_id), f"customer {customer_id}")
 
 
@@ -83,7 +99,7 @@ async def put_customer(caller: Caller, rooms: InRooms, customer_id: EntityId, bo
     same_id(customer_id, body.customer.id, "customer.id")
     if body.customer.tenant != caller.tenant:
         raise InvalidRequest(findings=[FieldFinding("body.customer.tenant", "must be the caller's own tenant")])
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "erp_customer", customer_id):
         written = await erp.amend_customer(body.customer, body.legal_entity_code)
     return await _remember(rooms, caller.tenant, "customer", written)
@@ -92,7 +108,7 @@ async def put_customer(caller: Caller, rooms: InRooms, customer_id: EntityId, bo
 @router.get("/projects/{project_id}", summary="Find a project in the ERP", operation_id="getErpProject")
 async def get_project(caller: Caller, rooms: InRooms, project_id: EntityId) -> Project:
     """Where the project and its children stand."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     project = await erp.find_project(project_id)
     if project is None:
         raise NotFound(f"The ERP has no project {project_id}.")
@@ -103,7 +119,7 @@ async def get_project(caller: Caller, rooms: InRooms, project_id: EntityId) -> P
 async def put_project(caller: Caller, rooms: InRooms, project_id: EntityId, plan: ProjectPlan) -> Project:
     """Project with one child per workstream. Repeat: the same records."""
     same_id(project_id, plan.id, "id")
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "erp_project", project_id):
         project = await erp.amend_project(plan)
     await rooms.references.record(caller.tenant, project_references(project))
@@ -113,7 +129,7 @@ async def put_project(caller: Caller, rooms: InRooms, project_id: EntityId, plan
 @router.delete("/projects/{project_id}", summary="Close a project", operation_id="closeErpProject", status_code=204)
 async def close_project(caller: Caller, rooms: InRooms, project_id: EntityId) -> Response:
     """Take the project out of use."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     await erp.close_project(project_id)
     return Response(status_code=204)
 
@@ -121,7 +137,7 @@ async def close_project(caller: Caller, rooms: InRooms, project_id: EntityId) ->
 @router.get("/contracts/{contract_id}", summary="Find a contract in the ERP", operation_id="getErpContract")
 async def get_contract(caller: Caller, rooms: InRooms, contract_id: EntityId) -> Written:
     """Where the contract stands."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     return _found(await erp.find_contract(contract_id), f"contract {contract_id}")
 
 
@@ -129,7 +145,7 @@ async def get_contract(caller: Caller, rooms: InRooms, contract_id: EntityId) ->
 async def put_contract(caller: Caller, rooms: InRooms, contract_id: EntityId, contract: ErpContract) -> Written:
     """The contract with its lines. Repeat: the same record."""
     same_id(contract_id, contract.id, "id")
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "erp_contract", contract_id):
         written = await erp.amend_contract(contract)
     return await _remember(rooms, caller.tenant, "contract", written)
@@ -138,7 +154,7 @@ async def put_contract(caller: Caller, rooms: InRooms, contract_id: EntityId, co
 @router.get("/billing-schedules/{schedule_id}", summary="Find a billing schedule", operation_id="getBillingSchedule")
 async def get_billing_schedule(caller: Caller, rooms: InRooms, schedule_id: EntityId) -> Written:
     """Where the schedule stands."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     return _found(await erp.find_billing_schedule(schedule_id), f"billing schedule {schedule_id}")
 
 
@@ -150,7 +166,7 @@ async def put_billing_schedule(
 ) -> Written:
     """When the agreed amounts fall due. Repeat: the same record."""
     same_id(schedule_id, schedule.id, "id")
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "billing_schedule", schedule_id):
         return await erp.amend_billing_schedule(schedule)
 
@@ -160,14 +176,14 @@ async def list_invoices(
     caller: Caller, rooms: InRooms, modified_since: ModifiedSince = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Invoice]:
     """Posted invoices, oldest change first."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     return await erp.list_invoices(modified_since=modified_since, cursor=cursor, limit=limit)
 
 
 @router.get("/invoices/{invoice_id}", summary="Read an invoice", operation_id="getErpInvoice")
 async def get_invoice(caller: Caller, rooms: InRooms, invoice_id: EntityId) -> Invoice:
     """The invoice posted under our id."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     invoice = await erp.find_invoice(invoice_id)
     if invoice is None:
         raise NotFound(f"The ERP has no invoice {invoice_id}.")
@@ -178,7 +194,7 @@ async def get_invoice(caller: Caller, rooms: InRooms, invoice_id: EntityId) -> I
 async def put_invoice(caller: Caller, rooms: InRooms, invoice_id: EntityId, draft: InvoiceDraft) -> Invoice:
     """Post once. Repeat: the invoice already posted under the id."""
     same_id(invoice_id, draft.id, "id")
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "erp_invoice", invoice_id):
         invoice = await erp.create_invoice(draft)
     await rooms.references.record(
@@ -192,5 +208,5 @@ async def list_payments(
     caller: Caller, rooms: InRooms, modified_since: ModifiedSince = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Payment]:
     """Customer payments, oldest change first."""
-    erp, _ = rooms.catalog.erp(caller.tenant)
+    erp = rooms.catalog.erp(caller.tenant)
     return await erp.list_payments(modified_since=modified_since, cursor=cursor, limit=limit)

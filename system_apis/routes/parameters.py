@@ -17,6 +17,8 @@ from shared.serving.principal import current_principal
 from system_apis.catalog import Catalog
 from system_apis.crossref_store import CrossReferences
 from system_apis.intake import Intake
+from system_apis.reference_cache import ReferenceCache
+from system_apis.schema_watch import SchemaWatch
 
 __all__ = ("Caller", "Cursor", "EntityId", "InRooms", "Limit", "ModifiedSince", "Rooms", "current_rooms")
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,6 +61,8 @@ class Rooms:
     catalog: Catalog
     references: CrossReferences
     intake: Intake
+    reference: ReferenceCache
+    schemas: SchemaWatch
 
 
 def current_rooms(request: Request) -> Rooms:

@@ -10,7 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import pytest
 
 from deploy.sandbox.kit.control import Simulator
-from deploy.sandbox.kit.deliveries import Subscription, signature
+from deploy.sandbox.kit.deliveries import Subscription, standard_webhooks
 from deploy.sandbox.kit.faults import FaultKind
 from shared.errors.taxonomy import (
     CredentialsRefused,
@@ -30,13 +30,14 @@ from shared.errors.taxonomy import (
     VendorTrouble,
     VendorUnavailable,
 )
+from system_apis.fields import load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint, WebhookDelivery, WebhookIntake
-from tests.conformance.scorecard import load_scorecard
+from system_apis.scorecard import load_scorecard
 from tests.conformance.served import Mailbox, Sandbox, Serve, free_port
 
-READ_VERBS = {"find", "get", "list", "list_since", "list_changes"}
+READ_VERBS = {"find", "get", "list", "list_since", "list_changes", "describe", "read_feed"}
 WEBHOOK_SECRET = "conformance-webhook-secret"
 Case = TypeVar("Case", bound=Callable[..., object])
 
@@ -62,6 +63,30 @@ class Bench:
     connector: Any
     binding: Binding
     seeded: Any = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way the vendor may be: connector settings and simulator switches for what its documents leave unconfirmed."""
+
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A tenant's override: the canonical field `entity.name` stands at `path` with `values`; `read` gives that field.
+
+    `prepare` puts a record into the simulator that has the value there and nowhere else; `read` must give `expected`.
+    """
+
+    entity: str
+    name: str
+    path: str
+    prepare: Callable[[], Awaitable[object]]
+    read: Callable[[Any], Awaitable[object]]
+    expected: object
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -118,6 +143,7 @@ class ConformanceSuite(ABC):
     writes: ClassVar[tuple[str, ...]]  # `<entity>.<verb>` as in the manifest's `can`
     read_route: ClassVar[str]  # finds the vendor calls that `plain_read` makes
     token_route: ClassVar[str] = "^$"  # finds the vendor calls that get a session; nothing for static tokens
+    variants: ClassVar[Mapping[str, Variant]] = {"documented": Variant()}  # every rule is shown with each of them
 
     # --- hooks -----------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -162,11 +188,29 @@ class ConformanceSuite(ABC):
         del binding
         return None
 
+    def signed_again(self, delivery: WebhookDelivery, body: bytes) -> WebhookDelivery:
+        """The delivery with another body, properly signed; Standard Webhooks unless the vendor has a way of its own."""
+        target = Subscription(url="http://127.0.0.1/hook", secret=WEBHOOK_SECRET)
+        headers = {**delivery.headers, **standard_webhooks(target, delivery.headers["webhook-id"], body)}
+        return WebhookDelivery(headers, body, delivery.received_at)
+
+    def moved(self, bench: Bench) -> Moved | None:
+        """A custom field of a tenant's own; None: exempt the rule `overrides`."""
+        del bench
+        return None
+
+    async def lose_position(self, bench: Bench) -> None:
+        """Make the vendor forget the feed's positions (`read_feed`); connectors without a feed exempt the rule."""
+        del bench
+        raise AssertionError("no way to lose a position: exempt the rule feed")
+
     # --- machinery -------------------------------------------------------------------------------------------------
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Every write is its own test case."""
         if "write_name" in metafunc.fixturenames:
             metafunc.parametrize("write_name", self.writes)
+        if "bench" in metafunc.fixturenames and len(self.variants) > 1:
+            metafunc.parametrize("bench", list(self.variants), indirect=True)
 
     @pytest.fixture(autouse=True)
     def _exempt(self, request: pytest.FixtureRequest) -> None:
@@ -184,9 +228,14 @@ class ConformanceSuite(ABC):
             await connector.aclose()
 
     @pytest.fixture
-    async def bench(self, serve: Serve) -> AsyncIterator[Bench]:
+    async def bench(self, request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[Bench]:
+        variant = self.variants[getattr(request, "param", next(iter(self.variants)))]
         sandbox = await serve(self.simulator())
-        binding = self.binding(sandbox.base_url)
+        if variant.switches:
+            assert sandbox.simulator.configure is not None
+            sandbox.simulator.configure(dict(variant.switches))
+        known = self.binding(sandbox.base_url)
+        binding = replace(known, settings={**known.settings, **variant.settings})
         seeded = await self.prepare(sandbox)
         async with self._opened(binding) as connector:
             yield Bench(sandbox, connector, binding, seeded)
@@ -377,12 +426,68 @@ class ConformanceSuite(ABC):
         intake = self._intake(bench)
         for body in (b"{", b"[]", json.dumps({"unknown": "shape"}).encode()):
             with pytest.raises(InvalidRequest):
-                intake.read(signed_again(good, body))
+                intake.read(self.signed_again(good, body))
 
+    # --- feed ------------------------------------------------------------------------------------------------------
+    @rule("feed")
+    async def test_a_feed_is_read_on_from_its_position(self, bench: Bench) -> None:
+        begun = await bench.connector.read_feed(None)
+        assert begun.position
+        entity = await self.change_something(bench)
+        first = await bench.connector.read_feed(begun.position)
+        again = await bench.connector.read_feed(begun.position)
+        assert entity in {hint.entity for hint in first.hints}
+        assert not first.was_reset
+        assert {hint.key for hint in first.hints} <= {hint.key for hint in again.hints}
+        rest = await bench.connector.read_feed(first.position)
+        assert not {hint.key for hint in rest.hints} - {hint.key for hint in first.hints}
 
-def signed_again(delivery: WebhookDelivery, body: bytes) -> WebhookDelivery:
-    """The delivery with another body, properly signed."""
+    @rule("feed")
+    async def test_a_forgotten_position_is_answered_by_a_full_scan(self, bench: Bench) -> None:
+        begun = await bench.connector.read_feed(None)
+        entity = await self.change_something(bench)
+        await self.lose_position(bench)
+        found = await bench.connector.read_feed(begun.position)
+        assert found.was_reset
+        assert found.position
+        assert entity in {hint.entity for hint in found.hints}
 
-    number, stamp = delivery.headers["webhook-id"], delivery.headers["webhook-timestamp"]
-    headers = {**delivery.headers, "webhook-signature": signature(WEBHOOK_SECRET, number, stamp, body)}
-    return WebhookDelivery(headers, body, delivery.received_at)
+    # --- mapping ---------------------------------------------------------------------------------------------------
+    @rule("schema")
+    async def test_every_mapped_field_is_in_the_vendors_metadata(self, bench: Bench) -> None:
+        fields = load_fields(self.folder)
+        told = await bench.connector.describe(fields.objects())
+        for entity, places in fields.items():
+            assert places.object in told, f"{entity}: {places.object} is not described"
+            names = {facts.name for facts in told[places.object]}
+            paths = {path for path in places.paths() if path not in names and path.split(".")[0] not in names}
+            assert not paths, f"{entity}: {places.object} has no {', '.join(sorted(paths))}"
+
+    @rule("schema")
+    async def test_what_is_written_covers_what_the_vendor_demands(self, bench: Bench) -> None:
+        fields = load_fields(self.folder)
+        told = await bench.connector.describe(fields.objects())
+        given: dict[str, set[str]] = {}
+        for _entity, places in fields.items():  # noqa: PERF102 - no dict
+            if places.amended:
+                continue
+            given.setdefault(places.object, set()).update(
+                part
+                for place in places.places.values()
+                if place.written
+                for part in (place.path, place.path.split(".")[0])
+            )
+        for name, paths in given.items():
+            demanded = {facts.name for facts in told[name] if facts.is_required and facts.is_writable}
+            assert not paths or demanded <= paths, f"{name}: never given {', '.join(sorted(demanded - paths))}"
+
+    @rule("overrides")
+    async def test_a_tenants_own_field_takes_the_place_of_the_standard_one(self, bench: Bench, tmp_path: Path) -> None:
+        moved = self.moved(bench)
+        assert moved is not None, "no field of a tenant's own: exempt the rule"
+        await moved.prepare()
+        document = {moved.entity: {moved.name: {"path": moved.path, "values": dict(moved.values)}}}
+        file = tmp_path / "own.yaml"
+        file.write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
+        async with self._opened(replace(bench.binding, overrides=file)) as connector:
+            assert await moved.read(connector) == moved.expected

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import cast
 
 import httpx
 
 from deploy.local.installation import Installation
 from deploy.local.main_job.vendors import Vendors
+from deploy.sandbox.netsuite.firm import NetSuiteFirm
 from tests.factories.little_deals import EXPECTED, MILESTONES, WORKSTREAMS, Billed, LittleDeal
 
 COUNTED = {
@@ -43,6 +45,7 @@ class Auditor:
     def __init__(self, installation: Installation, http: httpx.AsyncClient) -> None:
         """`http` is used for all three."""
         self._vendors = Vendors(installation, http)
+        self._books = cast("NetSuiteFirm", self._vendors.erps["netsuite"])
         self._sandbox = installation.url("sandbox")
         self._http = http
 
@@ -57,35 +60,33 @@ class Auditor:
 
     async def project_id(self, deal: LittleDeal) -> str | None:
         """The deal's project as the CRM names it."""
-        return (await self._vendors.salesforce.read_deals())[deal.reference].project_id
+        return (await self._vendors.crm.read_deals())[deal.reference].project_id
 
     async def is_billed(self, deal: LittleDeal) -> bool:
         """Whether as many invoices as expected are posted, marked and told."""
         project = await self.project_id(deal)
-        invoices = {row.invoice_id for row in await self._vendors.netsuite.read_invoices() if row.project_id == project}
-        marked = {row.invoice_id for row in await self._vendors.kantata.read_invoices()}
-        told = {row.invoice_id for row in await self._vendors.salesforce.read_invoice_statuses()}
+        invoices = {row.invoice_id for row in await self._vendors.erp_invoices() if row.project_id == project}
+        marked = {row.invoice_id for row in await self._vendors.psa.read_invoices()}
+        told = {row.invoice_id for row in await self._vendors.crm.read_invoice_statuses()}
         return len(invoices & marked & told) == len(EXPECTED)
 
     async def is_paid(self, deal: LittleDeal) -> bool:
         """Whether the CRM shows every invoice of the deal as paid."""
         statuses = [
-            row
-            for row in await self._vendors.salesforce.read_invoice_statuses()
-            if row.opportunity_id == deal.reference
+            row for row in await self._vendors.crm.read_invoice_statuses() if row.opportunity_id == deal.reference
         ]
         return len(statuses) == len(EXPECTED) and all(row.paid == row.gross for row in statuses)
 
     async def _read_orders(self) -> list[dict[str, str]]:
         """Every sales order of the ERP with its sum."""
-        answer = await self._vendors.netsuite.ask(
+        answer = await self._books.ask(
             "POST", "/query/v1/suiteql", params={"limit": "1000"}, headers={"prefer": "transient"}, body={"q": _ORDERS}
         )
         return answer["items"]
 
     async def _read_schedule_sums(self) -> list[Decimal]:
         """The sum of every billing schedule of the ERP."""
-        ask = self._vendors.netsuite.ask
+        ask = self._books.ask
         listed = await ask("GET", "/record/v1/billingSchedule", params={"limit": "1000"})
         sums: list[Decimal] = []
         for item in listed["items"]:
@@ -100,9 +101,9 @@ class Auditor:
         listed = list(deals)
         wanted = Counter({kind: number * len(listed) for kind, number in SET_UP.items()})
         assert await self.count() - before == wanted
-        shown = await self._vendors.salesforce.read_deals()
-        projects = await self._vendors.kantata.read_projects()
-        jobs = await self._vendors.netsuite.read_projects()
+        shown = await self._vendors.crm.read_deals()
+        projects = await self._vendors.psa.read_projects()
+        jobs = await self._vendors.erp_projects()
         orders = await self._read_orders()
         for deal in listed:
             row = shown[deal.reference]
@@ -126,10 +127,10 @@ class Auditor:
         listed = list(deals)
         wanted = Counter({kind: number * len(listed) for kind, number in BILLED.items()})
         assert await self.count() - before == wanted
-        shown = await self._vendors.salesforce.read_deals()
-        posted = await self._vendors.netsuite.read_invoices()
-        marks = await self._vendors.kantata.read_invoices()
-        statuses = await self._vendors.salesforce.read_invoice_statuses()
+        shown = await self._vendors.crm.read_deals()
+        posted = await self._vendors.erp_invoices()
+        marks = await self._vendors.psa.read_invoices()
+        statuses = await self._vendors.crm.read_invoice_statuses()
         for deal in listed:
             row = shown[deal.reference]
             mine = sorted((one for one in posted if one.project_id == row.project_id), key=lambda one: one.period)

@@ -57,29 +57,31 @@ class Shift:
     # --- the firm --------------------------------------------------------------------------------------------------
     async def open_books(self) -> None:
         """Reference data of ERP and PSA; the CRM pushes its changes from now on."""
-        await self.vendors.netsuite.load(LEGAL_ENTITIES, SERVICE_ITEMS, RATE_CARDS)
-        await self.vendors.kantata.load_users(USERS)
+        await self.vendors.erps["netsuite"].load(LEGAL_ENTITIES, SERVICE_ITEMS, RATE_CARDS)
+        await self.vendors.psa.load_users(USERS)
         await self.vendors.subscribe()
 
     async def win(self, *deals: LittleDeal) -> None:
         """The deals are entered in the CRM and won."""
-        await self.vendors.salesforce.load(joined(deals))
+        tables = joined(deals)
+        await self.vendors.crm.load(tables)
+        await self.vendors.crm.close(tables["opportunities"])
 
     async def book(self, *deals: LittleDeal) -> None:
         """All hours and completions of the deals are booked and approved in the PSA."""
-        shown = await self.vendors.salesforce.read_deals()
+        shown = await self.vendors.crm.read_deals()
         projects = {deal.reference: str(shown[deal.reference].project_ref) for deal in deals}
         entries = [row for deal in deals for row in deal.time_entries()]
         done = [row for deal in deals for row in deal.completions()]
-        await self.vendors.kantata.book(projects, entries, done)
+        await self.vendors.psa.book(projects, entries, done)
 
     async def pay(self, *deals: LittleDeal) -> None:
         """The customers pay in full."""
         mine = {await self.auditor.project_id(deal) for deal in deals}
-        for invoice in await self.vendors.netsuite.read_invoices():
+        for invoice in await self.vendors.erp_invoices():
             if invoice.project_id in mine:
                 paid_on = date(2025, 7, 15)
-                await self.vendors.netsuite.pay(invoice.record_id, invoice.gross, paid_on, f"pay-{invoice.invoice_id}")
+                await self.vendors.pay(invoice, invoice.gross, paid_on, f"pay-{invoice.invoice_id}")
 
     # --- waiting ---------------------------------------------------------------------------------------------------
     @asynccontextmanager
@@ -113,14 +115,14 @@ class Shift:
 
     async def stands_at(self, deal: LittleDeal) -> str | None:
         """What the CRM shows of the deal's delivery."""
-        return (await self.vendors.salesforce.read_deals())[deal.reference].delivery_stage
+        return (await self.vendors.crm.read_deals())[deal.reference].delivery_stage
 
     async def until_active(self, *deals: LittleDeal) -> None:
         """Approve and wait until the CRM and our own board show the deals as active."""
         wanted = {deal.reference for deal in deals}
 
         async def are_active() -> bool:
-            shown = await self.vendors.salesforce.read_deals()
+            shown = await self.vendors.crm.read_deals()
             if any(shown[reference].delivery_stage != "activated" for reference in wanted):
                 return False
             board = {item["reference"]: item["state"] for item in await self.desk.deals()}
@@ -243,7 +245,7 @@ class Shift:
         """How the CRM delivers its changes from now on."""
         subscription = {
             "url": f"{self.house.url('system')}/intake/v1/webhooks/salesforce",
-            "secret": self.house.installation.secrets.salesforce_webhook_secret,
+            "secret": self.house.installation.secrets.vendors["salesforce"]["webhook_secret"],
             "copies": copies,
             "order": order,
         }

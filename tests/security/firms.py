@@ -55,7 +55,7 @@ class Firms:
 
     def of(self, tenant: str) -> ConnectedSystems:
         firm = self.by_tenant[tenant]
-        return ConnectedSystems(crm=firm.crm, psa=firm.psa, erp=firm.erp)
+        return ConnectedSystems(crm=firm.crm, psa=firm.psa, erp=firm.erp, connectors=firm.connectors)
 
     async def aclose(self) -> None:
         return

@@ -16,7 +16,7 @@ async def book_work(
     firm: Firm, vendors: Vendors, standing: Standing, display: Display, booked: frozenset[str]
 ) -> frozenset[str]:
     """Consultants book their hours on the projects that are new; the deals whose work is booked now."""
-    seen = await vendors.salesforce.read_deals()
+    seen = await vendors.crm.read_deals()
     new = {
         reference: str(seen[reference].project_ref)
         for reference, state in standing.states.items()
@@ -51,14 +51,14 @@ async def _wait_until_posted(desk: Desk, vendors: Vendors, display: Display, tot
     while True:
         await desk.approve_invoices()
         waiting = len(await desk.invoices("draft")) + len(await desk.invoices("approved"))
-        told = len(await vendors.salesforce.read_invoice_statuses())
+        told = len(await vendors.crm.read_invoice_statuses())
         display.show("invoices posted, PSA and CRM told", told, total)
         if not waiting:
             break
         await patience.pause((told, waiting), f"{waiting} invoices are not posted")
     posted = {str(invoice["id"]) for invoice in await desk.invoices("posted")}
     while True:
-        seen = {status.invoice_id for status in await vendors.salesforce.read_invoice_statuses()}
+        seen = {status.invoice_id for status in await vendors.crm.read_invoice_statuses()}
         display.show("invoices posted, PSA and CRM told", len(posted & seen), len(posted))
         if posted <= seen:
             return

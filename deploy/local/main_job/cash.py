@@ -13,7 +13,7 @@ from deploy.local.main_job.desk import Desk
 from deploy.local.main_job.progress import Display
 from deploy.local.main_job.vendors import Vendors, share_of
 from deploy.local.main_job.waiting import Patience, Stalled
-from deploy.sandbox.netsuite.firm import ErpInvoiceRow
+from deploy.sandbox.kit.firm import ErpInvoiceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Due:
 
 async def pay(firm: Firm, desk: Desk, vendors: Vendors, display: Display, paid: frozenset[str]) -> frozenset[str]:
     """Pay every invoice that is not among those paid before; all that are paid now."""
-    deals, invoices = await asyncio.gather(vendors.salesforce.read_deals(), vendors.netsuite.read_invoices())
+    deals, invoices = await asyncio.gather(vendors.crm.read_deals(), vendors.erp_invoices())
     deal_of = {deal.project_id: reference for reference, deal in deals.items() if deal.project_id}
     due = [payment for payment in dues(firm, invoices, deal_of) if payment.invoice.invoice_id not in paid]
     done = 0
@@ -35,7 +35,7 @@ async def pay(firm: Firm, desk: Desk, vendors: Vendors, display: Display, paid: 
     async def settle(payment: Due) -> None:
         nonlocal done
         reference = f"payment-{payment.invoice.invoice_id}"
-        await vendors.netsuite.pay(payment.invoice.record_id, payment.amount, payment.on, reference)
+        await vendors.pay(payment.invoice, payment.amount, payment.on, reference)
         done += 1
         display.show("customers pay", done, len(due))
 
@@ -60,11 +60,11 @@ def dues(firm: Firm, invoices: list[ErpInvoiceRow], deal_of: Mapping[str, str]) 
 
 async def _wait_until_applied(desk: Desk, vendors: Vendors, display: Display) -> None:
     """Until our books and the CRM show what the ERP shows as paid."""
-    shown = {invoice.invoice_id: invoice.paid for invoice in await vendors.netsuite.read_invoices()}
+    shown = {invoice.invoice_id: invoice.paid for invoice in await vendors.erp_invoices()}
     await desk.poll()
     patience = Patience("payments")
     while True:
-        told = {status.invoice_id: status.paid for status in await vendors.salesforce.read_invoice_statuses()}
+        told = {status.invoice_id: status.paid for status in await vendors.crm.read_invoice_statuses()}
         open_ones = [number for number, paid in shown.items() if told.get(number) != paid]
         display.show("payments applied, CRM told", len(shown) - len(open_ones), len(shown))
         if not open_ones:

@@ -14,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from deploy.local import postgres
+from deploy.local.choice import Choice
 from deploy.local.failures import JobFailed
 from deploy.local.firm import Firm
 from deploy.local.installation import Installation
@@ -30,13 +31,15 @@ from deploy.local.supervisor import ALL, House
 _ELSEWHERE = "For an empty house: `throughline down`, then `throughline up --state <new folder>` and load there"
 
 
-def run_demo(firm: Firm, places: Places, ports: Ports, console: Console, *, as_json: bool) -> DemoReport:
+def run_demo(
+    firm: Firm, places: Places, ports: Ports, console: Console, *, choice: Choice | None = None, as_json: bool
+) -> DemoReport:
     """Run the main job on a house of its own and leave nothing running; the report is written and shown."""
     began = time.monotonic()
     places = replace(places, data="demo")
     forget_former_runs(places)
-    house = House(places, ports)
-    report = DemoReport(str(firm.folder), house.installation.run_document()["urls"], places.report_dir)
+    house = House(places, ports, choice=choice)
+    report = _report(firm, house.installation)
     display = display_for(console, is_quiet=as_json)
     with house, _logs_named(places):
         report.seconds["start"] = time.monotonic() - began
@@ -51,8 +54,9 @@ def run_load(firm: Firm, places: Places, console: Console, *, as_json: bool) -> 
     began = time.monotonic()
     processes = Processes(places.pids, places.logs, die_with_us=False)
     _refuse_stopped(places, processes)
-    installation = Installation.of(places, _ports_of(places))
-    report = DemoReport(str(firm.folder), installation.run_document()["urls"], places.report_dir)
+    ports, choice = _running(places)
+    installation = Installation.of(places, ports, choice)
+    report = _report(firm, installation)
     asyncio.run(_refuse_loaded(firm, installation))
     with _logs_named(places):
         shutil.rmtree(places.report_dir, ignore_errors=True)
@@ -72,12 +76,18 @@ def _refuse_stopped(places: Places, processes: Processes) -> None:
         )
 
 
-def _ports_of(places: Places) -> Ports:
-    """The ports that the running house wrote down. Raises JobFailed."""
+def _report(firm: Firm, installation: Installation) -> DemoReport:
+    document = installation.run_document()
+    return DemoReport(str(firm.folder), document["urls"], installation.places.report_dir, document["systems"])
+
+
+def _running(places: Places) -> tuple[Ports, Choice]:
+    """Ports and systems that the running house wrote down. Raises JobFailed."""
     try:
-        return Ports(**json.loads(places.run_file.read_text(encoding="utf-8"))["ports"])
+        document = json.loads(places.run_file.read_text(encoding="utf-8"))
+        return Ports(**document["ports"]), Choice.of(**document["systems"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise JobFailed(f"{places.run_file} does not tell the ports; `throughline up` writes it") from error
+        raise JobFailed(f"{places.run_file} does not tell ports and systems; `throughline up` writes it") from error
 
 
 async def _refuse_loaded(firm: Firm, installation: Installation) -> None:

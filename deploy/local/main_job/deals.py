@@ -62,6 +62,8 @@ async def settle(firm: Firm, desk: Desk, vendors: Vendors, display: Display, fix
     hoped = _hoped_gone(firm, fixed)
     patience = Patience("deals")
     while True:
+        if not vendors.tells_by_itself:
+            await desk.poll()
         standing = Standing.of(await desk.deals())
         if standing.count("awaiting_approval"):
             await desk.approve_deals()

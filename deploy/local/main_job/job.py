@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import httpx
 
@@ -39,6 +39,7 @@ class MainJob:
         self._booked: frozenset[str] = frozenset()
         self._paid: frozenset[str] = frozenset()
         self._seconds: dict[str, float] = {}
+        self._calls: dict[str, dict[str, int]] = {}
 
     async def aclose(self) -> None:
         """Give the connections back."""
@@ -54,7 +55,7 @@ class MainJob:
     async def first_run(self) -> PhaseReport:
         """Load the firm, win its deals, bill its work, collect its cash."""
         self._display.begin("First run: every won deal as it was sold")
-        with self._timed("load"):
+        async with self._timed("load"):
             await self._vendors.reset()
             await self._vendors.load_reference_data(self._firm)
             await self._vendors.load_deals(self._firm)
@@ -62,7 +63,7 @@ class MainJob:
             await deals.read_up(self._desk, self._display)
             await self._vendors.subscribe()
             await self._vendors.close_deals(self._firm)
-        with self._timed("deals"):
+        async with self._timed("deals"):
             standing = await deals.settle(self._firm, self._desk, self._vendors, self._display)
         return await self._deliver(FIRST_RUN, standing)
 
@@ -70,31 +71,38 @@ class MainJob:
         """People correct what was wrong; parked deals go on where they stood."""
         fixes = self._firm["fixes.csv"]
         self._display.begin(f"After {len(fixes)} fixes: parked deals go on where they stood")
-        with self._timed("fixes"):
+        async with self._timed("fixes"):
             for number, fix in enumerate(fixes, 1):
                 if fix["kind"] == "product_alias":
                     await self._desk.supply_alias(fix["subject"], fix["value"])
                 else:
                     await self._vendors.correct(fix)
                 self._display.show("fixes applied", number, len(fixes))
-        with self._timed("deals"):
+        async with self._timed("deals"):
             standing = await deals.settle(self._firm, self._desk, self._vendors, self._display, fixes)
         return await self._deliver(AFTER_FIXES, standing)
 
     async def _deliver(self, phase: str, standing: deals.Standing) -> PhaseReport:
-        with self._timed("booking"):
+        async with self._timed("booking"):
             self._booked = await billing.book_work(self._firm, self._vendors, standing, self._display, self._booked)
-        with self._timed("billing"):
+        async with self._timed("billing"):
             await billing.bill(self._desk, self._vendors, self._display)
-        with self._timed("cash"):
+        async with self._timed("cash"):
             self._paid = await cash.pay(self._firm, self._desk, self._vendors, self._display, self._paid)
-        with self._timed("reading back"):
+        async with self._timed("reading back"):
             tables = await read_back(self._firm, self._desk, self._vendors)
         seconds, self._seconds = self._seconds, {}
-        return PhaseReport(phase, tables, seconds)
+        calls, self._calls = self._calls, {}
+        return PhaseReport(phase, tables, seconds, calls=calls)
 
-    @contextmanager
-    def _timed(self, step: str) -> Generator[None]:
+    @asynccontextmanager
+    async def _timed(self, step: str) -> AsyncGenerator[None]:
+        """Note how long the step took, and what our connectors asked of each vendor meanwhile."""
+        before = await self._vendors.calls()
         began = time.monotonic()
         yield
         self._seconds[step] = time.monotonic() - began
+        after = await self._vendors.calls()
+        self._calls[step] = {
+            name: count - (before[name] if before[name] <= count else 0) for name, count in after.items()
+        }

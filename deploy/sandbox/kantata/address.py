@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from deploy.sandbox.kantata import invoicing, projects, work
+from deploy.sandbox.kantata import custom_fields, invoicing, projects, work
+from deploy.sandbox.kantata.events import Events
 from deploy.sandbox.kantata.errors import Refusal, bad_request, forbidden, missing, not_found, rate_limited
 from deploy.sandbox.kantata.filters import selected, truth, window
-from deploy.sandbox.kantata.rendering import asked_includes, envelope, instant, rendered
+from deploy.sandbox.kantata.rendering import asked_includes, envelope
 from deploy.sandbox.kantata.schema import BY_SUBJECT, COLLECTIONS
-from deploy.sandbox.kantata.state import EVENT_DAYS, Happening, Row, Store
+from deploy.sandbox.kantata.state import Row, Store
 from deploy.sandbox.kantata.wire import answer, body, permission, query, refused, roots
 
 CODE_SECONDS = 300
-_DAY = 86_400
 _FINANCIAL = frozenset({"invoices", "billing_milestones", "external_payments", "account_invitations"})
 _CREATE: Mapping[str, Callable[[Store, Row], Row]] = {
     "workspaces": projects.create_workspace,
@@ -28,8 +27,9 @@ _CREATE: Mapping[str, Callable[[Store, Row], Row]] = {
     "workspace_resources": projects.create_resource,
     "roles": projects.create_role,
     "account_invitations": projects.invite,
-    "custom_fields": projects.create_field,
-    "custom_field_values": projects.create_value,
+    "custom_field_sets": custom_fields.create_set,
+    "custom_fields": custom_fields.create_field,
+    "custom_field_values": custom_fields.create_value,
     "time_entries": work.create_entry,
     "expenses": work.create_expense,
     "timesheet_submissions": lambda store, given: work.submit(store, "timesheet_submissions", given),
@@ -52,7 +52,7 @@ _DELETE: Mapping[str, Callable[[Store, Row], None]] = {
     "expenses": lambda store, row: work.delete_line(store, "expenses", row),
     "invoices": invoicing.delete_invoice,
     "external_references": lambda store, row: store.delete("external_references", row),
-    "custom_field_values": lambda store, row: store.delete("custom_field_values", row),
+    "custom_field_values": custom_fields.forget_value,
 }
 _RESOLVE = {
     "timesheet_approvals": ("timesheet_submissions", "approved"),
@@ -71,6 +71,7 @@ class Addresses:
     def __init__(self, store: Store) -> None:
         """Answers of lists are remembered until the store changes, so that further pages cost little."""
         self._store = store
+        self._events = Events(store)
         self._lists: dict[tuple[str, tuple[tuple[str, str], ...]], list[int]] = {}
         self._lists_version = -1
         self._second = 0
@@ -102,7 +103,7 @@ class Addresses:
     async def _serve(self, request: Request, parts: list[str]) -> Response:
         name, rest = parts[0], parts[1:]
         if name == "subscribed_events" and request.method == "GET":
-            return self._events(query(request), rest)
+            return answer(self._events.answer(query(request), rest))
         if name in _RESOLVE and request.method == "POST":
             return await self._resolve(request, name)
         if name not in COLLECTIONS:
@@ -209,72 +210,6 @@ class Addresses:
         for row in rows:
             _DELETE[name](self._store, row)
         return Response(status_code=204)
-
-    # --- subscribed events -----------------------------------------------------------------------------------------
-    def _events(self, asked: dict[str, str], rest: list[str]) -> Response:
-        if rest == ["event_types"]:
-            kinds = sorted({event.event_type for event in self._store.events})
-            return answer({"event_types": [{"event_type": kind, "fields": []} for kind in kinds]})
-        if rest:
-            raise not_found()
-        found = [event for event in self._store.events if self._is_asked(event, asked)]
-        if asked.get("order", "created_at:desc") != "created_at:asc":
-            found.reverse()
-        first, size, number = window(asked)
-        wanted = {"current_payload", "payload_changes", "previous_payload"} & set(
-            asked.get("optional_fields", "").split(",")
-        )
-        shown = [
-            self._event(event, wanted, with_subject="subject" in asked.get("include", ""))
-            for event in found[first : first + size]
-        ]
-        meta = {"count": len(found), "page_count": -(-len(found) // size), "page_number": number, "page_size": size}
-        return answer(
-            {
-                "count": len(found),
-                "meta": meta,
-                "results": [{"key": "subscribed_events", "id": one["id"]} for one in shown],
-                "subscribed_events": {one["id"]: one for one in shown},
-            }
-        )
-
-    def _is_asked(self, event: Happening, asked: dict[str, str]) -> bool:
-        if event.at < self._store.now() - EVENT_DAYS * _DAY:
-            return False
-        if (kinds := asked.get("event_types")) and event.event_type not in kinds.split(","):
-            return False
-        if (subject := asked.get("subject_type")) and COLLECTIONS[event.collection].subject != subject:
-            return False
-        if (subjects := asked.get("subject_id")) and str(event.subject_id) not in subjects.split(","):
-            return False
-        after, before = asked.get("created_after"), asked.get("created_before")
-        try:
-            return (not after or event.at > datetime.fromisoformat(after.replace(" ", "+")).timestamp()) and (
-                not before or event.at < datetime.fromisoformat(before.replace(" ", "+")).timestamp()
-            )
-        except ValueError:
-            raise bad_request("created_after and created_before must be ISO 8601") from None
-
-    def _event(self, event: Happening, wanted: set[str], *, with_subject: bool) -> dict[str, Any]:
-        collection = COLLECTIONS[event.collection]
-        row = self._store.table(event.collection).get(event.subject_id)
-        shown: dict[str, Any] = {
-            "id": str(event.id),
-            "event_type": event.event_type,
-            "subject_type": collection.subject,
-            "subject_id": str(event.subject_id),
-            "subject_changed_at": instant(event.at),
-            "user_id": str(self._store.administrator["id"]),
-            "account_id": "1",
-            "created_at": instant(event.at),
-            "updated_at": instant(event.at),
-        }
-        if with_subject:
-            shown["subject_ref"] = {"key": event.collection, "id": str(event.subject_id)}
-        for key in wanted:
-            current = rendered(self._store, collection, row, ()) if row and key == "current_payload" else {}
-            shown[key] = current
-        return shown
 
     # --- authorization ---------------------------------------------------------------------------------------------
     async def authorize(self, request: Request) -> Response:

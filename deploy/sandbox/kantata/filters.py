@@ -170,7 +170,7 @@ FILTERS: dict[str, dict[str, Callable[[Store, str], Test]]] = {
         "with_custom_field_id": _in_key("custom_field_id"),
         "with_subject_id": _in_key("subject_id"),
     },
-    "custom_fields": {"for_objects": _text_in("subject_type"), "by_name": _text_in("name")},
+    "custom_fields": {"subject_type": _text_in("subject_type"), "matching": _nothing},
     "participations": {"workspace_id": _in_key("workspace_id"), "workspace_ids": _in_key("workspace_id")},
     "workspace_resources": {"workspace_id": _in_key("workspace_id"), "workspace_ids": _in_key("workspace_id")},
 }

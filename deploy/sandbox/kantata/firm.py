@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import httpx
 
 from deploy.sandbox.kantata.simulator import TOKEN
+from deploy.sandbox.kit.firm import Progress, ProjectRow, PsaInvoiceRow, Row, WireRefused
+
+__all__ = ["KantataFirm", "Progress", "ProjectRow", "PsaInvoiceRow", "WireRefused"]
 
 Item = TypeVar("Item")
-Progress = Callable[[int, int], None]
 #: the service name under which the firm's own ids are kept as external references
 FIRM_SERVICE = "firm"
 #: the service name under which Throughline keeps its ids
@@ -32,31 +33,6 @@ _MINUTES = Decimal(60)
 def batched(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     """The items in order, so many at a time."""
     return [items[first : first + size] for first in range(0, len(items), size)]
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectRow:
-    """A project as Kantata holds it; `project_id`, `workstreams` and `milestones` are Throughline's ids."""
-
-    project_id: str
-    title: str
-    workstreams: tuple[str, ...]
-    milestones: tuple[str, ...]
-    is_archived: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PsaInvoiceRow:
-    """An invoice as Kantata holds it; `invoice_id` is Throughline's."""
-
-    invoice_id: str
-    workspace_id: str
-    time_entries: int
-    milestones: int
-
-
-class WireRefused(RuntimeError):
-    """The simulator said no; tells call, status and body."""
 
 
 class KantataFirm:
@@ -99,14 +75,14 @@ class KantataFirm:
         return [document[name][result["id"]] for result in document["results"]]
 
     # --- people ----------------------------------------------------------------------------------------------------
-    async def load_users(self, users: Sequence[Mapping[str, str]]) -> None:
+    async def load_users(self, users: Sequence[Row]) -> None:
         """Invite the firm's people with their roles (a role may be blank); their user_id becomes a reference."""
         await self._set_up_fields()
         roles = await self._roles({row["role"] for row in users})
         known = await self._people()
         fresh = [row for row in users if row["user_id"] not in known]
 
-        async def invite(some: Sequence[Mapping[str, str]]) -> None:
+        async def invite(some: Sequence[Row]) -> None:
             body = [
                 {
                     "full_name": row["name"],
@@ -141,11 +117,15 @@ class KantataFirm:
 
     async def _set_up_fields(self) -> dict[str, str]:
         """The custom fields of tasks that hold a completion, made where they are missing; name → id."""
-        rows, _ = await self._all("custom_fields")
+        rows, _ = await self._all("custom_fields", subject_type="Story")
         held = {row["name"]: row["id"] for row in rows}
+        if _FIELDS.keys() <= held.keys():
+            return held
+        body = {"custom_field_set": {"name": "Completion", "subject_type": "Story"}}
+        made = (await self._call("POST", "custom_field_sets", body=body))["results"][0]["id"]
         for name, kind in _FIELDS.items():
             if name not in held:
-                field = {"name": name, "value_type": kind, "subject_type": "Story"}
+                field = {"name": name, "value_type": kind, "custom_field_set_id": made}
                 document = await self._call("POST", "custom_fields", body={"custom_field": field})
                 held[name] = document["results"][0]["id"]
         return held
@@ -175,8 +155,8 @@ class KantataFirm:
     async def book(
         self,
         projects: Mapping[str, str],
-        entries: Iterable[Mapping[str, str]],
-        completions: Iterable[Mapping[str, str]],
+        entries: Iterable[Row],
+        completions: Iterable[Row],
         progress: Progress | None = None,
     ) -> int:
         """Book, submit and approve the hours of these projects, complete their milestones; how many hours rows.
@@ -191,6 +171,11 @@ class KantataFirm:
         stories = await self._workstreams(workspaces)
         booked = await self._booked(workspaces)
         fresh = [row for row in mine if row["entry_id"] not in booked]
+        waiting = [  # booked by an earlier act that came no further
+            (projects[row["opportunity_id"]], booked[row["entry_id"]])
+            for row in mine
+            if row["approved"] == "true" and booked.get(row["entry_id"])
+        ]
         total, made = len(fresh) + len(done), 0
 
         def tell(more: int) -> None:
@@ -199,7 +184,7 @@ class KantataFirm:
             if progress is not None:
                 progress(made, total)
 
-        async def book_some(some: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+        async def book_some(some: Sequence[Row]) -> list[tuple[str, str]]:
             bodies = [self._entry(row, projects[row["opportunity_id"]], stories, people, roles) for row in some]
             rows = await self._create("time_entries", bodies)
             tell(len(some))
@@ -210,7 +195,7 @@ class KantataFirm:
             ]
 
         approved: dict[str, list[str]] = defaultdict(list)
-        for pairs in await asyncio.gather(*(book_some(some) for some in batched(fresh, _BULK))):
+        for pairs in [waiting, *await asyncio.gather(*(book_some(some) for some in batched(fresh, _BULK)))]:
             for workspace, entry in pairs:
                 approved[workspace].append(entry)
         await asyncio.gather(*(self._approve(workspace, ids) for workspace, ids in approved.items()))
@@ -219,7 +204,7 @@ class KantataFirm:
 
     def _entry(
         self,
-        row: Mapping[str, str],
+        row: Row,
         workspace: str,
         stories: Mapping[tuple[str, str], str],
         people: Mapping[str, str],
@@ -255,18 +240,20 @@ class KantataFirm:
             rows += more
         return {(row["workspace_id"], row["title"]): row["id"] for row in rows}
 
-    async def _booked(self, workspaces: Sequence[str]) -> set[str]:
-        """The firm's entry_ids already there."""
-        booked: set[str] = set()
+    async def _booked(self, workspaces: Sequence[str]) -> dict[str, str]:
+        """The firm's entry_ids already there → entry, blank where it is approved or handed in."""
+        booked: dict[str, str] = {}
         for some in batched(workspaces, 50):
             rows, sides = await self._all(
                 "time_entries",
                 workspace_ids=",".join(some),
-                include="external_references",
+                include="external_references,active_submission",
                 external_reference_service_name=FIRM_SERVICE,
                 order="created_at:asc",
             )
-            booked |= {ref for row in rows if (ref := self._reference(row, sides, FIRM_SERVICE))}
+            for row in rows:
+                if ref := self._reference(row, sides, FIRM_SERVICE):
+                    booked[ref] = "" if row["approved"] or row["active_submission_id"] else row["id"]
         return booked
 
     async def _approve(self, workspace: str, entries: Sequence[str]) -> None:
@@ -280,7 +267,7 @@ class KantataFirm:
         await self._call("POST", "timesheet_approvals", body={"resolution": resolution})
 
     async def _complete(
-        self, workspaces: Sequence[str], done: Sequence[Mapping[str, str]], tell: Callable[[int], None]
+        self, workspaces: Sequence[str], done: Sequence[Row], tell: Callable[[int], None]
     ) -> None:
         """Complete milestones; Kantata keeps no day of completion and no acceptance, so two custom fields do."""
         if not done:

@@ -7,8 +7,9 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from deploy.sandbox.kantata.dates import day
 from deploy.sandbox.kantata.errors import invalid, missing
-from deploy.sandbox.kantata.projects import day, money_of, picked
+from deploy.sandbox.kantata.projects import money_of, picked
 from deploy.sandbox.kantata.state import Row, Store
 
 _FIELDS = (

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from deploy.sandbox.kantata.custom_fields import create_value
+from deploy.sandbox.kantata.dates import day
 from deploy.sandbox.kantata.errors import invalid, missing
-from deploy.sandbox.kantata.schema import BY_SUBJECT
 from deploy.sandbox.kantata.state import Row, Store, as_id
 
 BASE_UNITS = {"JPY": 1, "KRW": 1, "CLP": 1, "VND": 1, "ISK": 1, "BHD": 1000, "KWD": 1000, "TND": 1000}
@@ -28,18 +29,6 @@ _STORY_FIELDS = (
 def picked(given: Row, fields: Sequence[str]) -> Row:
     """The members of a body the vendor takes; others are passed over."""
     return {key: given[key] for key in fields if key in given}
-
-
-def day(given: Row, *fields: str) -> None:
-    """Raises 422 where a date is not one."""
-    for field in fields:
-        value = given.get(field)
-        if value is None:
-            continue
-        try:
-            date.fromisoformat(str(value)[:10])
-        except ValueError:
-            raise invalid(field, f"{field} is not a valid date") from None
 
 
 def money_of(currency: str) -> Row:
@@ -289,49 +278,4 @@ def amend_user(store: Store, row: Row, given: Row) -> Row:
     """PUT /users/{id}."""
     store.amend("users", row, picked(given, ["full_name", "headline", "email_address"]))
     _reference(store, "users", row, given)
-    return row
-
-
-def create_field(store: Store, given: Row) -> Row:
-    """POST /custom_fields."""
-    if not given.get("name"):
-        raise missing("name")
-    fields = picked(given, ["name", "value_type", "default_text", "subject_type"])
-    return store.create("custom_fields", {"value_type": "string", "subject_type": "Story", **fields})
-
-
-def create_value(store: Store, given: Row) -> Row:
-    """POST /custom_field_values: a value replaces the one before under a new id."""
-    lacking = [k for k in ("subject_type", "subject_id", "custom_field_id") if not given.get(k)]
-    if lacking or "value" not in given:
-        raise missing(*lacking, *(() if "value" in given else ("value",)))
-    name = BY_SUBJECT.get(str(given["subject_type"]).title())
-    if name not in {"workspaces", "stories", "users"}:
-        raise invalid("subject_type", "subject_type is not included in the list")
-    field = store.get("custom_fields", given["custom_field_id"], "custom_field_id")
-    subject = store.get(name, given["subject_id"], "subject_id")
-    if field["value_type"] == "date":
-        day(given, "value")
-    held = store.values_of.setdefault((name, subject["id"]), {})
-    if old := store.table("custom_field_values").get(held.get(field["id"], 0)):
-        store.delete("custom_field_values", old)
-    value: Any = given["value"]
-    row = store.create(
-        "custom_field_values",
-        {
-            "subject_type": str(given["subject_type"]).title(),
-            "subject_id": subject["id"],
-            "value": value,
-            "display_value": str(value),
-            "can_edit": True,
-            "type": field["value_type"],
-            "custom_field_id": field["id"],
-            "custom_field_name": field["name"],
-            "setter_id": store.administrator["id"],
-            "account_id": 1,
-        },
-    )
-    held[field["id"]] = row["id"]
-    if store.switches.value_touches_subject:
-        store.tables[name].touch(subject, store.now())
     return row

@@ -258,10 +258,24 @@ _LIST = (
     Collection(
         "custom_fields",
         "CustomField",
-        ("name", "value_type", "default_text", "subject_type", "created_at", "updated_at"),
-        associations=_REFERENCES,
+        ("name", "value_type", "default_text", "created_at", "updated_at"),
+        associations={
+            **_of(custom_field_set_id="custom_field_sets"),
+            "choices": Association("choice_ids", "custom_field_choices"),
+            **_REFERENCES,
+        },
         orders=("name", "created_at"),
         default_order="name:asc",
+    ),
+    Collection(
+        "custom_field_sets", "CustomFieldSet", ("name", "subject_type", "created_at", "updated_at"), associations=_REFERENCES
+    ),
+    Collection(
+        "custom_field_choices",
+        "CustomFieldChoice",
+        ("label", "created_at", "updated_at"),
+        ids=("custom_field_id",),
+        default_order="created_at:asc",
     ),
     Collection(
         "custom_field_values",

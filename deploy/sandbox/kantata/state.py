@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from deploy.sandbox.kantata.errors import invalid, missing, not_found
 from deploy.sandbox.kantata.schema import COLLECTIONS, Collection
 
 Row = dict[str, Any]
-EVENT_DAYS = 9
+_MOST_EVENTS = 400_000
 TEMPLATES: dict[str, list[Row]] = {
     "Implementation": [
         {"title": "Kick-off", "story_type": "milestone", "days": 0},
@@ -30,7 +29,10 @@ TEMPLATES: dict[str, list[Row]] = {
 
 @dataclass(slots=True)
 class Switches:
-    """Behaviour the vendor does not document; each way must be survivable for a client."""
+    """Behaviour the vendor does not document; each way must be survivable for a client.
+
+    `has_events`: the account bought the events add-on. `clock_ahead`: seconds the vendor's clock is ahead of the world's.
+    """
 
     approval_touches_entries: bool = True
     invoicing_touches_entries: bool = True
@@ -39,6 +41,9 @@ class Switches:
     updated_after_is_inclusive: bool = False
     strict_filters: bool = False
     requests_per_second: int = 0
+    has_events: bool = True
+    events_are_disordered: bool = False
+    clock_ahead: int = 0
 
 
 class Happening(NamedTuple):
@@ -94,12 +99,12 @@ class Store:
 
     def reset(self) -> None:
         """Empty the account; tokens and numbers start again."""
+        self.switches = replace(self.seed_switches)
         self.tables = {name: Table(collection) for name, collection in COLLECTIONS.items()}
         self.tokens = dict(self._seed_tokens)
         self.codes: dict[str, float] = {}
         self.version = getattr(self, "version", 0) + 1
-        self.switches = replace(self.seed_switches)
-        self.events: deque[Happening] = deque(maxlen=400_000)
+        self.events: list[Happening] = []
         self._numbers = 1000
         self._happened = 0
         self.reference_ids: dict[tuple[str, int], dict[str, int]] = {}
@@ -122,11 +127,11 @@ class Store:
 
     def now(self) -> int:
         """Seconds since the epoch: the resolution of the vendor's timestamps."""
-        return int(self._clock())
+        return int(self._clock()) + self.switches.clock_ahead
 
     def moment(self) -> float:
         """The unrounded clock."""
-        return self._clock()
+        return self._clock() + self.switches.clock_ahead
 
     def revoke(self) -> None:
         """Every token is refused from now on: the vendor's tokens never expire, but they can be revoked."""
@@ -141,7 +146,7 @@ class Store:
     def code(self, seconds: float) -> str:
         """An authorization code, good for so long."""
         code = secrets.token_hex(16)
-        self.codes[code] = self._clock() + seconds
+        self.codes[code] = self.moment() + seconds
         return code
 
     def table(self, name: str) -> dict[int, Row]:
@@ -190,6 +195,8 @@ class Store:
         """Keep an event for those who ask for it."""
         if event := COLLECTIONS[name].event:
             self._happened += 1
+            if len(self.events) >= _MOST_EVENTS:
+                del self.events[: _MOST_EVENTS // 4]
             self.events.append(Happening(self._happened, f"{event}:{what}", name, row["id"], self.now()))
 
     @staticmethod

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from deploy.sandbox.kantata.dates import day
 from deploy.sandbox.kantata.errors import invalid, missing
-from deploy.sandbox.kantata.projects import day, money_of, picked
+from deploy.sandbox.kantata.projects import money_of, picked
 from deploy.sandbox.kantata.state import Row, Store, as_id
 
 _ENTRY_FIELDS = [

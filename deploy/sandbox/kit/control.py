@@ -74,10 +74,12 @@ class _Control:
         return JSONResponse([{**rule.model_dump(mode="json"), "struck": struck} for rule, struck in listed])
 
     async def calls(self, request: Request) -> Response:
-        """How often each `METHOD /path` was called; DELETE starts afresh."""
+        """How often each `METHOD /path` was called (`?by=throughline`: by our connectors); DELETE starts afresh."""
+        wire = self._simulator.wire
         if request.method == "DELETE":
-            self._simulator.wire.calls.clear()
-        return JSONResponse(dict(self._simulator.wire.calls))
+            wire.calls.clear()
+            wire.of_us.clear()
+        return JSONResponse(dict(wire.of_us if request.query_params.get("by") == "throughline" else wire.calls))
 
     async def reset(self, request: Request) -> Response:
         """Empty the vendor: no records, no faults, no subscribers."""
@@ -85,6 +87,7 @@ class _Control:
         self._simulator.reset()
         self._simulator.wire.faults.clear()
         self._simulator.wire.calls.clear()
+        self._simulator.wire.of_us.clear()
         if self._simulator.deliveries:
             self._simulator.deliveries.forget()
         return Response(status_code=204)

@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Literal
 
@@ -37,12 +38,23 @@ def signature(secret: str, delivery_id: str, timestamp: str, body: bytes) -> str
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
+Dress = Callable[[Subscription, str, bytes], Mapping[str, str]]
+
+
+def standard_webhooks(target: Subscription, number: str, body: bytes) -> Mapping[str, str]:
+    """The headers of Standard Webhooks for one attempt."""
+    stamp = str(int(time.time()))
+    signed = signature(target.secret, number, stamp, body)
+    return {"webhook-id": number, "webhook-timestamp": stamp, "webhook-signature": signed}
+
+
 class Deliveries:
     """Queue and sender of one vendor's events; retries with growing pauses, gives up after `attempts`."""
 
-    def __init__(self, vendor: str, *, attempts: int = 8) -> None:
-        """Nothing is sent until somebody subscribes."""
+    def __init__(self, vendor: str, *, attempts: int = 8, dress: Dress = standard_webhooks) -> None:
+        """Nothing is sent until somebody subscribes; `dress` makes the headers by which a vendor shows who sends."""
         self.vendor = vendor
+        self.dress = dress
         self.subscription: Subscription | None = None
         self.sent = 0
         self.failed = 0
@@ -53,7 +65,7 @@ class Deliveries:
         self._task: asyncio.Task[None] | None = None
         self._busy = 0
 
-    def emit(self, payload: dict[str, Any]) -> None:
+    def emit(self, payload: dict[str, Any] | list[Any]) -> None:
         """Take an event to be delivered; dropped while nobody subscribes, as the vendor would."""
         if self.subscription is None:
             return
@@ -99,13 +111,7 @@ class Deliveries:
 
     async def _deliver(self, client: httpx.AsyncClient, target: Subscription, number: str, body: bytes) -> None:
         for attempt in range(self._attempts):
-            stamp = str(int(time.time()))
-            headers = {
-                "content-type": "application/json",
-                "webhook-id": number,
-                "webhook-timestamp": stamp,
-                "webhook-signature": signature(target.secret, number, stamp, body),
-            }
+            headers = {"content-type": "application/json", **self.dress(target, number, body)}
             try:
                 answer = await client.post(target.url, content=body, headers=headers)
             except httpx.HTTPError:

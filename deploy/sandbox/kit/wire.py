@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.sandbox.kit.faults import Fault, FaultBook, FaultKind
 
+_US = b"throughline"
+
 
 class Wire:
     """A vendor's app as its clients meet it.
@@ -27,6 +29,7 @@ class Wire:
         self._expire = expire
         self.faults = FaultBook()
         self.calls: Counter[str] = Counter()
+        self.of_us: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, faults first."""
@@ -37,6 +40,8 @@ class Wire:
         query = scope.get("query_string", b"").decode()
         call = f"{scope['method']} {path}"
         self.calls[call] += 1
+        if (b"user-agent", _US) in scope["headers"]:
+            self.of_us[call] += 1
         faults = self.faults.struck(f"{call}?{query}" if query else call)
         if not faults:
             await self._app(scope, receive, send)

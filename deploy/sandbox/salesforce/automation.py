@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
+from deploy.sandbox.salesforce.changes import Caller
 from deploy.sandbox.salesforce.errors import SalesforceError, missing_fields
 from deploy.sandbox.salesforce.records import Records, Row
 from deploy.sandbox.salesforce.schema import SObject
 from deploy.sandbox.salesforce.values import Value
+
+if TYPE_CHECKING:
+    from deploy.sandbox.salesforce.writes import Writes
 
 _LEAST = Decimal("0.001")
 CONTRACT_CODES = {"Draft": "Draft", "Rejected": "Draft", "In Approval Process": "InApproval", "Activated": "Activated"}
@@ -17,15 +23,15 @@ CONTRACT_CODES = {"Draft": "Draft", "Rejected": "Draft", "In Approval Process": 
 def defaults(records: Records, sobject: SObject, user_id: str) -> Row:
     """The values a new row starts with."""
     row: Row = dict.fromkeys(sobject.fields)
-    for field in sobject.fields.values():
-        if field.kind == "boolean":
-            row[field.name] = field.default == "true"
-        elif field.kind == "autonumber":
-            row[field.name] = field.pattern.format(next(records.tables[sobject.name].names))
-        elif field.kind in {"double", "int"} and field.default:
-            row[field.name] = Decimal(field.default)
-        elif field.default:
-            row[field.name] = field.default
+    for listed in sobject.fields.values():
+        if listed.kind == "boolean":
+            row[listed.name] = listed.default == "true"
+        elif listed.kind == "autonumber":
+            row[listed.name] = listed.pattern.format(next(records.tables[sobject.name].names))
+        elif listed.kind in {"double", "int"} and listed.default:
+            row[listed.name] = Decimal(listed.default)
+        elif listed.default:
+            row[listed.name] = listed.default
     if "OwnerId" in row:
         row["OwnerId"] = user_id
     return row
@@ -135,3 +141,38 @@ def before_save(records: Records, sobject: str, row: Row, given: Row) -> None:
     """Complete and check a row that is about to be saved; a row without `Id` is new."""
     if rule := _RULES.get(sobject):
         rule(records, row, given)
+
+
+def _nothing_more(writes: Writes, sobject: str, row: Row, before: Row | None, caller: Caller) -> None:
+    """Sales Cloud by itself runs no code after a row is saved."""
+    del writes, sobject, row, before, caller
+
+
+def _deletable(records: Records, sobject: str, row: Row) -> None:
+    """Sales Cloud by itself lets every row go."""
+    del records, sobject, row
+
+
+def _nobody(records: Records) -> frozenset[str]:
+    del records
+    return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """What an org does with rows by itself.
+
+    `before` completes and checks a row to be saved, `after` runs when it stands (with the row as it was, None: new),
+    `before_delete` may refuse, `unlocked` names the users whom locks do not stop, `formulas` compute fields, and
+    `approvals` are the fields an approval process sets: object → Submit, Approve, Reject → field → value.
+    """
+
+    before: Callable[[Records, str, Row, Row], None] = before_save
+    after: Callable[[Writes, str, Row, Row | None, Caller], None] = _nothing_more
+    before_delete: Callable[[Records, str, Row], None] = _deletable
+    unlocked: Callable[[Records], frozenset[str]] = _nobody
+    formulas: Mapping[str, Callable[[Records, Row], Value]] = field(default_factory=dict[str, "Callable[[Records, Row], Value]"])
+    approvals: Mapping[str, Mapping[str, Row]] = field(default_factory=dict[str, "Mapping[str, Row]"])
+
+
+SALES_CLOUD = Automation()

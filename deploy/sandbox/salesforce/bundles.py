@@ -135,25 +135,25 @@ def answer_collection(org: Org, call: Call) -> Reply:
     """Rows in bulk: created, changed, deleted, upserted or read."""
     rest = call.segments[2:]
     if call.method == "GET" and rest:
-        return _read_many(org, call, object_named(rest[0]))
+        return _read_many(org, call, object_named(org, rest[0]))
     if call.method == "DELETE" and not rest:
         ids = call.query.get("ids", "").split(",")
         return _each(org, [{"id": i} for i in ids], call, lambda row: _delete(org, call, str(row["id"])))
     rows = _objects(call.document().get("records"), "records", _MOST_ROWS)
     if call.method == "POST" and not rest:
-        return _each(org, rows, call, lambda row: {"id": org.writes.create(_type(row), _fields(row), call.caller)})
+        return _each(org, rows, call, lambda row: {"id": org.writes.create(_type(org, row), _fields(row), call.caller)})
     if call.method == "PATCH" and not rest:
         return _each(org, rows, call, lambda row: _change(org, call, row))
     if call.method == "PATCH" and len(rest) == 2:  # noqa: PLR2004 - object and external id field
-        return _each(org, rows, call, lambda row: _upsert(org, call, object_named(rest[0]), rest[1], row))
+        return _each(org, rows, call, lambda row: _upsert(org, call, object_named(org, rest[0]), rest[1], row))
     raise method_not_allowed(call.method, "GET, POST, PATCH, DELETE") if len(rest) < 3 else not_found()  # noqa: PLR2004 - as above
 
 
-def _type(row: Json) -> SObject:
+def _type(org: Org, row: Json) -> SObject:
     name = _object(row.get("attributes")).get("type")
     if not isinstance(name, str):
         raise SalesforceError(400, "INVALID_TYPE", "Include the object type in attributes of each record")
-    return object_named(name)
+    return object_named(org, name)
 
 
 def _fields(row: Json) -> Json:
@@ -164,7 +164,7 @@ def _change(org: Org, call: Call, row: Json) -> Json:
     record_id = row.get("id") or row.get("Id")
     if not isinstance(record_id, str):
         raise SalesforceError(400, "MISSING_ARGUMENT", "Id not specified in an update call", [])
-    org.writes.update(_type(row), record_id, _fields(row), call.caller)
+    org.writes.update(_type(org, row), record_id, _fields(row), call.caller)
     return {"id": record_id}
 
 
@@ -191,10 +191,8 @@ def _each(org: Org, rows: list[Json], call: Call, act: Callable[[Json], Json]) -
     runs = sum(1 for before, kind in zip([None, *kinds], kinds, strict=False) if kind != before)
     if runs > _MOST_RUNS:
         raise SalesforceError(400, "INVALID_BATCH_SIZE", f"Records of more than {_MOST_RUNS} chunks of types")
-    all_or_none = (call.query.get("allOrNone") if call.method == "DELETE" else call.document().get("allOrNone")) in {
-        True,
-        "true",
-    }
+    given = call.query.get("allOrNone") if call.method == "DELETE" else call.document().get("allOrNone")
+    all_or_none = str(given).lower() == "true"
     whole = org.writes.mark()
     results: list[Json] = []
     failed = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.sandbox.salesforce.schema import NUMBERS, Field, SObject, org_schema
+from deploy.sandbox.salesforce.schema import NUMBERS, Field, Schema, SObject
 
 Json = dict[str, Any]
 _SOAP = {"int": "xsd:int", "boolean": "xsd:boolean", "date": "xsd:date", "datetime": "xsd:dateTime", "id": "tns:ID"}
@@ -58,7 +58,7 @@ def _field(listed: Field) -> Json:
         "unique": listed.unique,
         "caseSensitive": listed.cased and listed.external,
         "autoNumber": listed.kind == "autonumber",
-        "calculated": False,
+        "calculated": bool(listed.formula),
         "nameField": listed.is_name,
         "filterable": kind not in {"textarea", "address"} or listed.length <= 255,  # noqa: PLR2004 - the vendor's bound
         "sortable": kind != "address",
@@ -74,14 +74,14 @@ def _field(listed: Field) -> Json:
     }
 
 
-def describe(sobject: SObject, version: str) -> Json:
+def describe(schema: Schema, sobject: SObject, version: str) -> Json:
     """Everything about an object."""
     children = [
         {
             "childSObject": child,
             "field": reference,
-            "relationshipName": org_schema()[child].fields[reference].children,
-            "cascadeDelete": org_schema()[child].fields[reference].required,
+            "relationshipName": schema[child].fields[reference].children,
+            "cascadeDelete": schema[child].fields[reference].required,
             "deprecatedAndHidden": False,
             "restrictedDelete": False,
         }
@@ -104,7 +104,7 @@ def describe(sobject: SObject, version: str) -> Json:
     }
 
 
-def describe_all(version: str) -> Json:
+def describe_all(schema: Schema, version: str) -> Json:
     """All objects in short form."""
-    listed = [outline(sobject, version) for sobject in org_schema().values()]
+    listed = [outline(sobject, version) for sobject in schema.values()]
     return {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": listed}

@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
+from deploy.sandbox.kit.firm import DealRow, InvoiceStatusRow, Row
 from deploy.sandbox.salesforce.session import API, SalesforceSession, loader_session
 
-Row = Mapping[str, str]
 Json = dict[str, Any]
 KEY = "Reference__c"
 OPEN_STAGE = "Negotiation/Review"
 CONTRACT_STATUS = {"approved": "Activated", "rejected": "Rejected", "draft": "Draft"}
 _IN_REVIEW = "In Approval Process"
-
-
-@dataclass(frozen=True, slots=True)
-class DealRow:
-    """What the account team sees of a deal's delivery."""
-
-    opportunity_id: str
-    record_id: str
-    delivery_stage: str | None
-    project_id: str | None
-    project_ref: str | None
-    message: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceStatusRow:
-    """What the account team sees of one invoice."""
-
-    invoice_id: str
-    opportunity_id: str
-    invoice_ref: str | None
-    period: str | None
-    stage: str | None
-    currency: str
-    gross: Decimal
-    paid: Decimal
 
 
 def _sum(text: str) -> Decimal | None:
@@ -149,7 +122,7 @@ class SalesforceFirm:
         self._wire: SalesforceSession = loader_session(base_url, client)
 
     async def load(self, tables: Mapping[str, Sequence[Row]]) -> None:
-        """Everything, deals first open and closed at the end, so that winning them is a change."""
+        """Everything; every deal is still being sold afterwards, so that winning it is a change."""
         deals = {row["opportunity_id"]: row for row in tables["opportunities"]}
         contracts = {row["opportunity_id"]: row for row in tables["contracts"]}
         pricebook_id = await self._load_products(tables, deals)
@@ -169,9 +142,17 @@ class SalesforceFirm:
             for row in tables["contracts"]
         ]
         await self._wire.upsert("Contract", KEY, states)
-        await self._wire.upsert(
-            "Opportunity", KEY, [{KEY: deal, "StageName": row["stage"]} for deal, row in deals.items()]
-        )
+
+    async def close(self, opportunities: Sequence[Row]) -> None:
+        """Every deal comes to the stage of its row; one that stands there already is left alone."""
+        soql = f"SELECT {KEY}, StageName FROM Opportunity WHERE {KEY} != null"
+        stands = {row[KEY]: row["StageName"] async for row in self._wire.query(soql)}
+        moved = [
+            {KEY: row["opportunity_id"], "StageName": row["stage"]}
+            for row in opportunities
+            if stands.get(row["opportunity_id"]) != row["stage"]
+        ]
+        await self._wire.upsert("Opportunity", KEY, moved)
 
     async def apply_fix(self, kind: str, subject: str, value: str) -> None:
         """What a person would correct in the CRM. Raises ValueError for a kind that is not corrected here."""
@@ -188,10 +169,10 @@ class SalesforceFirm:
         else:
             raise ValueError(f"{kind} is not corrected in the CRM")
 
-    async def read_accounts(self) -> dict[str, str]:
-        """Record id of every account by the id the firm knows it by."""
-        soql = f"SELECT Id, {KEY} FROM Account WHERE {KEY} != null ORDER BY {KEY}"
-        return {row[KEY]: row["Id"] async for row in self._wire.query(soql)}
+    async def count_accounts(self) -> int:
+        """How many customers the org holds."""
+        answer = await self._wire.call("GET", f"{API}/query", q="SELECT COUNT() FROM Account")
+        return int(answer["totalSize"])
 
     async def read_deals(self) -> dict[str, DealRow]:
         """Every deal by the id the firm knows it by."""

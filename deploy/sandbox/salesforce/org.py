@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from deploy.sandbox.salesforce.changes import ChangeFeed
+from deploy.sandbox.salesforce.automation import SALES_CLOUD, Automation
+from deploy.sandbox.salesforce.changes import CAPTURED, Caller, ChangeFeed
 from deploy.sandbox.salesforce.pages import Pages
 from deploy.sandbox.salesforce.records import Records, Row
-from deploy.sandbox.salesforce.schema import org_schema
+from deploy.sandbox.salesforce.schema import Schema, org_schema
 from deploy.sandbox.salesforce.writes import Writes
 
 INTEGRATION_USER = "integration@harbour.example"
@@ -24,19 +26,55 @@ STAGES = (
 )
 
 
+Json = dict[str, Any]
+# An invocable action of a package: the org, one of the inputs and the caller; its outputs. Raises SalesforceError.
+Action = Callable[["Org", Json, Caller], Json]
+
+
+@dataclass(slots=True)
+class Jobs:
+    """Work that goes on after the answer; each request to the org brings every job one step on."""
+
+    waiting: list[tuple[int, Callable[[], None]]] = field(default_factory=list[tuple[int, Callable[[], None]]])
+
+    def queue(self, steps: int, run: Callable[[], None]) -> None:
+        """Do it after so many further requests."""
+        self.waiting.append((steps, run))
+
+    def step(self) -> None:
+        """One request has come: run what is due."""
+        due = [run for steps, run in self.waiting if steps <= 1]
+        self.waiting = [(steps - 1, run) for steps, run in self.waiting if steps > 1]
+        for run in due:
+            run()
+
+
 class Org:
     """State of the simulator; `switch` changes how it behaves, `reset` brings back the new org."""
 
-    def __init__(self, hear: Callable[[dict[str, Any]], None]) -> None:
-        """A new org whose change events go to `hear`."""
+    def __init__(
+        self,
+        hear: Callable[[dict[str, Any]], None],
+        *,
+        schema: Schema | None = None,
+        automation: Automation = SALES_CLOUD,
+        actions: Mapping[str, Action] | None = None,
+        captured: frozenset[str] = CAPTURED,
+    ) -> None:
+        """A new org whose change events go to `hear`; what is not given is that of the sample firm's Sales Cloud."""
         self._hear = hear
+        self.schema = schema or org_schema()
+        self.automation = automation
+        self.actions = actions or {}
+        self._captured = captured
         self.reset()
 
     def reset(self) -> None:
         """Everything back to how a new org is."""
-        self.records = Records()
-        self.feed = ChangeFeed(self._hear)
-        self.writes = Writes(self.records, self.feed)
+        self.records = Records(self.schema, self.automation.formulas)
+        self.feed = ChangeFeed(self._hear, captured=self._captured)
+        self.writes = Writes(self.records, self.feed, self.automation)
+        self.jobs = Jobs()
         self.pages = Pages(self.records)
         self.calls_used = 0
         self.calls_allowed = 100_000
@@ -87,7 +125,7 @@ class Org:
         self.writes.commit()
 
     def _put(self, name: str, **values: Any) -> None:
-        sobject = org_schema()[name]
+        sobject = self.schema[name]
         now = self.records.now()
         user = next(iter(self.records.tables["User"].rows), None)
         stamps: Row = {"CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now}

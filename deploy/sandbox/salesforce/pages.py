@@ -62,7 +62,7 @@ class Pages:
     def row(self, sobject: SObject, row: Row, version: str, names: list[str] | None = None) -> Json:
         """A row as the row resource shows it."""
         shown = [sobject.fields[name] for name in names] if names else list(sobject.fields.values())
-        return {"attributes": _attributes(sobject, row, version)} | {f.name: _shown(f, row) for f in shown}
+        return {"attributes": _attributes(sobject, row, version)} | {f.name: self._shown(f, row) for f in shown}
 
     def _page(self, cursor: _Cursor, name: str | None, start: int, version: str) -> Json:
         end = start + cursor.size
@@ -101,16 +101,18 @@ class Pages:
                 return
             target = self.records.tables[hop.target or ""].sobject
             shown = shown.setdefault(parent, {"attributes": _attributes(target, current, version)})
-        shown[path.field.name] = _shown(path.field, current or {})
+        shown[path.field.name] = self._shown(path.field, current or {})
+
+
+    def _shown(self, listed: Field, row: Row) -> Any:
+        return _address(listed, row) if listed.kind == "address" else to_json(self.records.value(listed, row))
 
 
 def _attributes(sobject: SObject, row: Row, version: str) -> Json:
     return {"type": sobject.name, "url": f"/services/data/v{version}/sobjects/{sobject.name}/{row['Id']}"}
 
 
-def _shown(listed: Field, row: Row) -> Any:
-    if listed.kind != "address":
-        return to_json(row.get(listed.name))
+def _address(listed: Field, row: Row) -> Any:
     parts = {part.lower(): row.get(listed.pattern + part) for part in ("Street", "City", "State", "Country")}
     parts["postalCode"] = row.get(listed.pattern + "PostalCode")
     if not any(parts.values()):

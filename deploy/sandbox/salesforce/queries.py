@@ -12,7 +12,7 @@ from typing import NoReturn
 from deploy.sandbox.salesforce.errors import SalesforceError
 from deploy.sandbox.salesforce.ids import normal_id
 from deploy.sandbox.salesforce.records import Records, Row, Table, comparable
-from deploy.sandbox.salesforce.schema import NUMBERS, TEXTS, Field, SObject, find_object, org_schema
+from deploy.sandbox.salesforce.schema import NUMBERS, TEXTS, Field, SObject
 from deploy.sandbox.salesforce.soql import Comparison, Condition, Junction, Literally, Query
 from deploy.sandbox.salesforce.values import Value, sort_key
 
@@ -31,7 +31,7 @@ class Path:
         current: Row | None = row
         for hop in self.hops:
             current = records.get(hop.target or "", current[hop.name]) if current else None
-        return current[self.field.name] if current else None
+        return records.value(self.field, current) if current else None
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Planner:
 
     def plan(self, query: Query, sobject: SObject | None = None) -> Plan:
         """The bound query. Raises SalesforceError for names and types that do not fit."""
-        found = sobject or find_object(query.sobject)
+        found = sobject or self.records.schema.find(query.sobject)
         if found is None:
             text = (
                 f"\n{query.text[:200]}\n^\nERROR at Row:1:Column:1\nsObject type '{query.sobject}' is not supported. "
@@ -82,7 +82,7 @@ class Planner:
             if (relation := found.children.get(child.sobject.lower())) is None:
                 self._refuse(query, 0, f"Didn't understand relationship '{child.sobject}' in FROM part of query call.")
             sobject_name, reference = relation
-            child_object = org_schema()[sobject_name]
+            child_object = self.records.schema[sobject_name]
             name = child_object.fields[reference].children or child.sobject
             plan.children.append((name, reference, self.plan(child, child_object)))
         return plan
@@ -160,7 +160,7 @@ class Planner:
             if hop is None or hop.target is None:
                 self._refuse(query, at, f"Didn't understand relationship '{name}' in field path.")
             hops.append(hop)
-            current = org_schema()[hop.target]
+            current = self.records.schema[hop.target]
         found = current.find(names[-1])
         if found is None:
             text = f"No such column '{names[-1]}' on entity '{current.name}'. If you are attempting to use a custom "

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from deploy.sandbox.salesforce.ids import make_id
-from deploy.sandbox.salesforce.schema import Field, SObject, org_schema
+from deploy.sandbox.salesforce.schema import Field, Schema, SObject
 from deploy.sandbox.salesforce.values import Value
 
 Row = dict[str, Value]
+Formula = Callable[["Records", Row], Value]
 
 
 def comparable(listed: Field, value: Value) -> Value:
@@ -39,10 +40,14 @@ class Table:
 class Records:
     """All tables, the clock, and the journal of the open transaction."""
 
-    def __init__(self) -> None:
-        """An empty org."""
+    def __init__(self, schema: Schema, formulas: Mapping[str, Formula] | None = None) -> None:
+        """An empty org; `formulas` compute the fields that name them."""
+        self.schema = schema
+        self.formulas = formulas or {}
+        self.locked: dict[str, str] = {}  # rows in an approval process → their work item
+        self.work_items: dict[str, str] = {}  # work item → its row
         self.tables: dict[str, Table] = {}
-        for sobject in org_schema().values():
+        for sobject in schema.values():
             indexed = [f for f in sobject.fields.values() if _is_indexed(f)]
             self.tables[sobject.name] = Table(sobject, indexes={f.name: {} for f in indexed})
         self._undo: list[Callable[[], None]] = []
@@ -60,6 +65,10 @@ class Records:
         else:
             self._last = max(current, self._last + timedelta(milliseconds=1))
         return self._last
+
+    def value(self, field: Field, row: Row) -> Value:
+        """What a field shows; formulas are computed anew with every look."""
+        return self.formulas[field.formula](self, row) if field.formula else row.get(field.name)
 
     def get(self, sobject: str, record_id: Value) -> Row | None:
         """The living row, or None."""
@@ -117,6 +126,24 @@ class Records:
 
         self._undo.append(undo)
 
+    def lock(self, record_id: str, work_item: str) -> None:
+        """The row waits for approval."""
+        self.locked[record_id], self.work_items[work_item] = work_item, record_id
+        self._undo.append(lambda: self._let_go(record_id))
+
+    def unlock(self, record_id: str) -> None:
+        """The row waits for nobody any more."""
+        if record_id in self.locked:
+            item = self.locked[record_id]
+            self._let_go(record_id)
+            self._undo.append(lambda: self._put_under(record_id, item))
+
+    def _let_go(self, record_id: str) -> None:
+        self.work_items.pop(self.locked.pop(record_id), None)
+
+    def _put_under(self, record_id: str, work_item: str) -> None:
+        self.locked[record_id], self.work_items[work_item] = work_item, record_id
+
     def savepoint(self) -> int:
         """A mark to roll back to."""
         return len(self._undo)
@@ -164,4 +191,5 @@ class Records:
 
 
 def _is_indexed(listed: Field) -> bool:
-    return listed.external or listed.unique or (listed.kind == "reference" and listed.target != "User")
+    points = listed.kind == "reference" and (listed.target != "User" or listed.children is not None)
+    return listed.external or listed.unique or points

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from deploy.sandbox.salesforce.actions import answer_actions, answer_approvals
 from deploy.sandbox.salesforce.bundles import answer_batch, answer_collection, answer_composite
 from deploy.sandbox.salesforce.calls import Call, Json, Reply
 from deploy.sandbox.salesforce.errors import SalesforceError, limit_exceeded, malformed_query, not_found
@@ -11,7 +12,7 @@ from deploy.sandbox.salesforce.org import Org
 from deploy.sandbox.salesforce.rows import answer_sobjects
 
 _BATCH = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
-_NAMES = ("sobjects", "query", "queryAll", "composite", "limits")
+_NAMES = ("sobjects", "query", "queryAll", "composite", "limits", "actions", "process")
 
 
 def answer(org: Org, call: Call) -> Reply:
@@ -21,6 +22,8 @@ def answer(org: Org, call: Call) -> Reply:
         error = limit_exceeded("TotalRequests")
         return Reply(error.status, error.on_the_wire())
     try:
+        org.jobs.step()
+        org.writes.commit()
         reply = serve(org, call)
         org.writes.commit()
     except SalesforceError as error:
@@ -39,6 +42,10 @@ def serve(org: Org, call: Call) -> Reply:
             return answer_sobjects(org, call)
         case ("composite", *rest):
             return _bundle(org, call, rest)
+        case ("actions", "custom", "apex", *rest):
+            return answer_actions(org, call, rest)
+        case ("process", "approvals"):
+            return answer_approvals(org, call)
         case ():
             return Reply(200, {name: f"/services/data/v{call.caller.version}/{name}" for name in _NAMES})
         case ("limits",):

@@ -10,15 +10,15 @@ from deploy.sandbox.salesforce.describes import describe, describe_all, outline
 from deploy.sandbox.salesforce.errors import SalesforceError, method_not_allowed, no_such_column, not_found
 from deploy.sandbox.salesforce.org import Org
 from deploy.sandbox.salesforce.records import Row
-from deploy.sandbox.salesforce.schema import SObject, find_object
+from deploy.sandbox.salesforce.schema import SObject
 from deploy.sandbox.salesforce.values import read_datetime, stamp
 
 _UPDATED_DAYS = 30
 
 
-def object_named(name: str) -> SObject:
+def object_named(org: Org, name: str) -> SObject:
     """The object of a path. Raises SalesforceError NOT_FOUND."""
-    found = find_object(name)
+    found = org.records.schema.find(name)
     if found is None:
         raise not_found()
     return found
@@ -29,12 +29,12 @@ def answer_sobjects(org: Org, call: Call) -> Reply:
     rest = call.segments[1:]
     version = call.caller.version
     if not rest:
-        return Reply(200, describe_all(version))
-    sobject = object_named(rest[0])
+        return Reply(200, describe_all(org.records.schema, version))
+    sobject = object_named(org, rest[0])
     if len(rest) == 1:
         return _object(org, call, sobject)
     if rest[1] == "describe" and len(rest) == 2:  # noqa: PLR2004 - object and resource
-        return Reply(200, describe(sobject, version))
+        return Reply(200, describe(org.records.schema, sobject, version))
     if rest[1] in {"updated", "deleted"} and len(rest) == 2:  # noqa: PLR2004 - object and resource
         return Reply(200, _replication(org, call, sobject, deleted=rest[1] == "deleted"))
     if len(rest) == 2:  # noqa: PLR2004 - object and id

@@ -1,4 +1,4 @@
-"""The org's objects and fields, read from `objects.yaml`; facts only."""
+"""An org's objects and fields, read from files such as `objects.yaml`; facts only."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Field:
     parent: str | None = None
     children: str | None = None
     pattern: str = ""
+    formula: str = ""  # name of the function that computes it; it has no value of its own
 
     @property
     def is_custom(self) -> bool:
@@ -72,6 +73,11 @@ class SObject:
         return self.fields.get(name) or self.fields.get(self.by_lower.get(name.lower(), ""))
 
 
+def _relation(name: str) -> str | None:
+    """An administrator's lookup is travelled by the name of its field."""
+    return f"{name.removesuffix('__c')}__r" if name.endswith("__c") else None
+
+
 def _field(name: str, notation: str) -> Field:
     match = _NOTATION.match(notation)
     if match is None:
@@ -86,17 +92,18 @@ def _field(name: str, notation: str) -> Field:
         name=name,
         kind=kind,
         required="required" in options,
-        createable="readonly" not in options,
-        updateable="readonly" not in options and "createonly" not in options,
+        createable=not options.keys() & {"readonly", "formula"},
+        updateable=not options.keys() & {"readonly", "createonly", "formula"},
         external="external" in options,
         unique="unique" in options,
         cased="cased" in options or kind == "reference",
         restricted="restricted" in options,
         is_name="name" in options,
         default=options.get("default"),
-        parent=options.get("as"),
+        parent=options.get("as") or (_relation(name) if kind == "reference" else None),
         children=options.get("children"),
         length=_LENGTHS.get(kind, 0),
+        formula=options.get("formula", ""),
     )
     if kind in {"string", "textarea"}:
         return replace(made, length=int(argument))
@@ -125,12 +132,24 @@ def _system_fields(*, is_setup: bool) -> list[Field]:
     return system
 
 
-@cache
-def org_schema() -> dict[str, SObject]:
-    """All objects by name."""
-    document: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("objects.yaml").read_text("utf-8"))
-    objects: dict[str, SObject] = {}
-    for name, facts in document.items():
+class Schema(dict[str, SObject]):
+    """All objects of an org by name."""
+
+    def find(self, name: str) -> SObject | None:
+        """The object of that name, whatever its case."""
+        return self.get(name) or next((o for key, o in self.items() if key.lower() == name.lower()), None)
+
+
+def read_schema(*files: Path) -> Schema:
+    """The objects of all files; a later file may add fields to an object of an earlier one."""
+    merged: dict[str, dict[str, Any]] = {}
+    for file in files:
+        document: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text("utf-8"))
+        for name, facts in document.items():
+            held = merged.setdefault(name, {"fields": {}})
+            merged[name] = {**held, **facts, "fields": {**held["fields"], **facts["fields"]}}
+    objects = Schema()
+    for name, facts in merged.items():
         is_setup = bool(facts.get("setup"))
         listed = [*_system_fields(is_setup=is_setup), *([_CURRENCY] if facts.get("currency") else [])]
         listed += [_field(field_name, notation) for field_name, notation in facts["fields"].items()]
@@ -150,7 +169,10 @@ def org_schema() -> dict[str, SObject]:
     return objects
 
 
-def find_object(name: str) -> SObject | None:
-    """The object of that name, whatever its case."""
-    schema = org_schema()
-    return schema.get(name) or next((o for key, o in schema.items() if key.lower() == name.lower()), None)
+OBJECTS = Path(__file__).with_name("objects.yaml")
+
+
+@cache
+def org_schema() -> Schema:
+    """The objects of Sales Cloud as this firm has set it up."""
+    return read_schema(OBJECTS)

@@ -9,15 +9,14 @@ from typing import Any, cast
 import httpx
 import orjson
 
+from deploy.sandbox.kit.firm import WireRefused
 from deploy.sandbox.salesforce.simulator import LOADER_CLIENT
+
+__all__ = ["API", "SalesforceSession", "WireRefused", "loader_session"]
 
 Json = dict[str, Any]
 API = "/services/data/v60.0"
 _MOST = 200
-
-
-class WireRefused(Exception):
-    """The vendor's wire said no; tells the call and what was said."""
 
 
 def _exact(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.sandbox.salesforce.automation import before_save, defaults
+from deploy.sandbox.salesforce.automation import SALES_CLOUD, Automation, defaults
 from deploy.sandbox.salesforce.changes import Caller, ChangeFeed
 from deploy.sandbox.salesforce.errors import (
     SalesforceError,
@@ -18,7 +18,7 @@ from deploy.sandbox.salesforce.errors import (
 )
 from deploy.sandbox.salesforce.ids import normal_id
 from deploy.sandbox.salesforce.records import Records, Row
-from deploy.sandbox.salesforce.schema import Field, SObject, org_schema
+from deploy.sandbox.salesforce.schema import Field, SObject
 from deploy.sandbox.salesforce.values import Value, from_json
 
 Body = dict[str, Any]
@@ -27,10 +27,12 @@ Body = dict[str, Any]
 class Writes:
     """The only hands on the rows."""
 
-    def __init__(self, records: Records, feed: ChangeFeed) -> None:
-        """Writes go to `records`, their events to `feed`."""
+    def __init__(self, records: Records, feed: ChangeFeed, automation: Automation = SALES_CLOUD) -> None:
+        """Writes go to `records`, their events to `feed`; `automation` checks and completes them."""
         self.records = records
+        self.schema = records.schema
         self.feed = feed
+        self._automation = automation
 
     def mark(self) -> tuple[int, int]:
         """A point to roll back to."""
@@ -53,7 +55,7 @@ class Writes:
         row.pop("Id", None)
         if empty := [f.name for f in sobject.fields.values() if f.required and row.get(f.name) is None]:
             raise missing_fields(empty)
-        before_save(self.records, sobject.name, row, given)
+        self._automation.before(self.records, sobject.name, row, given)
         self._check_unique(sobject, row, given)
         now = self.records.now()
         record_id = self.records.new_id(sobject)
@@ -63,18 +65,43 @@ class Writes:
         if sobject.name == "OpportunityLineItem":
             self._flag_lines(row["OpportunityId"], has=True)
         self.feed.note(sobject, "CREATE", caller, row, [])
+        self._automation.after(self, sobject.name, row, None, caller)
         return record_id
 
     def update(self, sobject: SObject, record_id: str, body: Body, caller: Caller) -> None:
         """Change a row. Raises SalesforceError."""
         row = self.living(sobject, record_id)
+        if row["Id"] in self.records.locked and caller.user_id not in self._automation.unlocked(self.records):
+            raise SalesforceError(400, "ENTITY_IS_LOCKED", "entity is locked for editing", [])
         given = self._given(sobject, body, is_new=False)
         if empty := [name for name, value in given.items() if value is None and sobject.fields[name].required]:
             raise missing_fields(empty)
         target = {**row, **given}
-        before_save(self.records, sobject.name, target, given)
+        self._automation.before(self.records, sobject.name, target, given)
         self._check_unique(sobject, target, given)
+        before = dict(row)
         changes = {name: value for name, value in target.items() if row[name] != value}
+        self._stamped(sobject, row, changes, caller)
+        self._automation.after(self, sobject.name, row, before, caller)
+
+    def create_by_itself(self, sobject: SObject, values: Row, caller: Caller) -> str:
+        """A row that the platform or a package makes by itself, past every check; its id."""
+        row = {**defaults(self.records, sobject, caller.user_id), **values}
+        now, record_id = self.records.now(), self.records.new_id(sobject)
+        row |= {"Id": record_id, "CreatedDate": now, "CreatedById": caller.user_id}
+        row |= {"LastModifiedDate": now, "LastModifiedById": caller.user_id, "SystemModstamp": now}
+        self.records.insert(sobject.name, row)
+        self.feed.note(sobject, "CREATE", caller, row, [])
+        return record_id
+
+    def set_by_itself(self, sobject: SObject, record_id: str, changes: Row, caller: Caller) -> None:
+        """The platform's or a package's own change of a row, past every check."""
+        row = self.living(sobject, record_id)
+        changes = {name: value for name, value in changes.items() if row[name] != value}
+        if changes:
+            self._stamped(sobject, row, changes, caller)
+
+    def _stamped(self, sobject: SObject, row: Row, changes: Row, caller: Caller) -> None:
         changed = [*changes, "LastModifiedDate"]
         now = self.records.now()
         changes |= {"LastModifiedDate": now, "LastModifiedById": caller.user_id, "SystemModstamp": now}
@@ -86,12 +113,13 @@ class Writes:
         row = self.living(sobject, record_id)
         if sobject.is_setup:
             raise SalesforceError(400, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id", [])
+        self._automation.before_delete(self.records, sobject.name, row)
         now = self.records.now()
         changes: Row = {"IsDeleted": True, "LastModifiedDate": now, "SystemModstamp": now}
         for child, reference in sobject.children.values():
-            if org_schema()[child].fields[reference].required:
+            if self.schema[child].fields[reference].required:
                 for dependent in self.records.children(child, reference, row["Id"]):
-                    self.delete(org_schema()[child], str(dependent["Id"]), caller)
+                    self.delete(self.schema[child], str(dependent["Id"]), caller)
         self.records.remove(sobject.name, str(row["Id"]), changes)
         self.feed.note(sobject, "DELETE", caller, {**row, **changes}, [])
         if sobject.name == "OpportunityLineItem":
@@ -164,7 +192,7 @@ class Writes:
         if len(keys) != 1:
             raise malformed_json(f"Unexpected value for relation {name} at [line:1, column:1]")
         [(key, wanted)] = keys.items()
-        found = self.find_external(org_schema()[field.target], key, wanted)
+        found = self.find_external(self.schema[field.target], key, wanted)
         if len(found) != 1:
             text = f"Foreign key external ID: {wanted} not found for field {key} in entity {field.target}"
             raise SalesforceError(400, "INVALID_FIELD", text, [])
@@ -173,7 +201,7 @@ class Writes:
     def _checked(self, field: Field, value: Value) -> Value:
         if field.kind != "reference" or value is None or field.target is None:
             return value
-        if not str(value).startswith(org_schema()[field.target].prefix):
+        if not str(value).startswith(self.schema[field.target].prefix):
             raise malformed_id(f"{field.name}: id value of incorrect type: {value}")
         if self.records.get(field.target, value) is None:
             raise unknown_reference(field.name)
@@ -199,4 +227,4 @@ class Writes:
         now = self.records.now()
         changes: Row = {"LastModifiedDate": now, "LastModifiedById": caller.user_id, "SystemModstamp": now}
         self.records.change("Opportunity", str(opportunity_id), changes)
-        self.feed.note(org_schema()["Opportunity"], "UPDATE", caller, opportunity, ["LastModifiedDate"])
+        self.feed.note(self.schema["Opportunity"], "UPDATE", caller, opportunity, ["LastModifiedDate"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -75,26 +76,35 @@ def _last_told(number: str, leaves: Sequence[_Leaf]) -> str | None:
     return next((leaf.versions[number] for leaf in leaves if number in leaf.versions), None)
 
 
+_Asked = tuple[ChangedEntity, str, Mapping[str, Any]]
+_VALUES: _Asked = ("milestone", "custom_field_values", {"subject_type": "Story"})
+_KINDS: tuple[_Asked, ...] = (
+    ("time", "time_entries", {"from_archived_workspaces": True}),
+    ("time", "timesheet_submissions", {}),
+    ("expense", "expenses", {"from_archived_workspaces": True}),
+    ("expense", "expense_report_submissions", {}),
+    ("milestone", "stories", {"all_on_account": True, "story_type": "milestone"}),
+    _VALUES,
+)
+
+
 async def list_hints(wire: KantataWire, since: datetime | None) -> Sequence[ChangeHint]:
     """The newest changes of each kind of work."""
-    hints: list[ChangeHint] = []
-    asked: tuple[tuple[ChangedEntity, str, dict[str, Any]], ...] = (
-        ("time", "time_entries", {"from_archived_workspaces": True}),
-        ("time", "timesheet_submissions", {}),
-        ("expense", "expenses", {"from_archived_workspaces": True}),
-        ("expense", "expense_report_submissions", {}),
-        ("milestone", "stories", {"all_on_account": True, "story_type": "milestone"}),
-        ("milestone", "custom_field_values", {"subject_type": "Story"}),
-    )
-    for entity, name, params in asked:
+    return await _listed(wire, _KINDS, since)
+
+
+async def hints_of_values(wire: KantataWire, since: datetime | None) -> Sequence[ChangeHint]:
+    """The newest changes of custom fields of stories: no event tells of them."""
+    return await _listed(wire, [_VALUES], since)
+
+
+async def _listed(wire: KantataWire, kinds: Sequence[_Asked], since: datetime | None) -> list[ChangeHint]:
+    async def asked(entity: ChangedEntity, name: str, params: Mapping[str, Any]) -> list[ChangeHint]:
         found = await wire.find(name, **params, updated_after=since, order="updated_at:desc", per_page=_HINTS)
-        hints += [
-            ChangeHint(
-                entity,
-                one.id,
-                f"{name}:{one.id}:{instant(one.updated_at)}",
-                one.updated_at.astimezone(UTC),
-            )
+        return [
+            ChangeHint(entity, one.id, f"{name}:{one.id}:{instant(one.updated_at)}", one.updated_at.astimezone(UTC))
             for one in found.all(Changed)
         ]
+
+    hints = [hint for group in await asyncio.gather(*(asked(*kind) for kind in kinds)) for hint in group]
     return sorted(hints, key=lambda hint: (hint.occurred_at or datetime.min.replace(tzinfo=UTC), hint.key))

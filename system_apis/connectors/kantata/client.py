@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, Misconfigured, VendorDrift
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, Misconfigured, OutcomeUnknown, VendorDrift
 from shared.outbound import Answer, Outbound, drift, pack_cursor, unpack_cursor
 from system_apis.connectors.kantata.payloads import SERVICE, Changed, Envelope, Reference
+from system_apis.connectors.kantata.quiet import Quiet
 from system_apis.manifest import Budget
 from system_apis.ports.binding import Binding
 
@@ -64,7 +65,11 @@ class Found:
 
     def all(self, model: type[Model]) -> list[Model]:
         """The rows, read."""
-        return drift(self.vendor, list[model], self.rows)
+        return self.read(self.rows, model)
+
+    def read(self, rows: list[dict[str, Any]], model: type[Model]) -> list[Model]:
+        """These rows, read. Raises VendorDrift."""
+        return drift(self.vendor, list[model], rows)
 
     def side(self, key: str, model: type[Model]) -> Side[Model]:
         """A map that came beside the rows, read."""
@@ -94,7 +99,7 @@ class Position:
 
     `asked` is the caller's instant, `since` where the present window of the list begins, `skip` rows of it are read and
     the last of them was `anchor` (changed at `reached`). Approvals up to `low` are told. The pass `began` then.
-    What its pages told so far is known by the name `told`.
+    What its pages told so far is known by the name `told`. The window held `count` rows when it was last read.
     """
 
     began: datetime
@@ -105,6 +110,7 @@ class Position:
     anchor: str | None = None
     reached: datetime | None = None
     told: str | None = None
+    count: int = 0
 
     def packed(self) -> str:
         """As an opaque cursor."""
@@ -122,7 +128,10 @@ class Position:
         except (KeyError, TypeError, ValueError) as error:
             finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
             raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
-        if type(position.skip) is not int or position.skip < 0 or not isinstance(state.get("told"), str | None):
+        numbers = (position.skip, position.count)
+        if any(type(number) is not int or number < 0 for number in numbers) or not isinstance(
+            state.get("told"), str | None
+        ):
             finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
             raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding])
         return position
@@ -141,8 +150,9 @@ class Fed:
 class KantataWire:
     """The calls the connector needs, over one outbound connection."""
 
-    def __init__(self, outbound: Outbound) -> None:
+    def __init__(self, outbound: Outbound, quiet: Quiet) -> None:
         self._outbound = outbound
+        self._quiet = quiet
         self.vendor = outbound.system
 
     async def find(self, name: str, **params: Any) -> Found:
@@ -152,8 +162,9 @@ class KantataWire:
     async def find_all(self, name: str, **params: Any) -> Found:
         """A list read whole; for lists that nobody changes while we read (look-ups, parts of a project)."""
         found = await self.find(name, **params, page=1, per_page=WINDOW)
-        for page in range(2, -(-found.count // WINDOW) + 1):
-            found.take(await self.find(name, **params, page=page, per_page=WINDOW))
+        pages = range(2, -(-found.count // WINDOW) + 1)
+        for more in await asyncio.gather(*(self.find(name, **params, page=page, per_page=WINDOW) for page in pages)):
+            found.take(more)
         return found
 
     async def find_only(self, name: str, ids: Sequence[str], **params: Any) -> Found:
@@ -177,9 +188,22 @@ class KantataWire:
             external_reference_service_model_refs=",".join(ids),
         )
 
-    async def create(self, name: str, root: str, body: Any, **params: Any) -> Found:
+    async def create(self, name: str, root: str, body: Any, *, repeatable: bool = False, **params: Any) -> Found:
         """Make one row (singular root) or several (plural root)."""
-        return self._found(name, await self._outbound.write("POST", f"api/v1/{name}", params=params, json={root: body}))
+        self._quiet.keep(self.vendor, body)
+        try:
+            answer = await self._outbound.write(
+                "POST", f"api/v1/{name}", params=params, json={root: body}, repeatable=repeatable
+            )
+        except OutcomeUnknown:
+            self._quiet.start(body)
+            raise
+        return self._found(name, answer)
+
+    async def ask(self, path: str, model: type[Model]) -> Model:
+        """An answer that is not a list."""
+        answer = await self._outbound.read("GET", f"api/v1/{path}")
+        return drift(self.vendor, model, answer.json())
 
     async def amend(self, name: str, number: str, root: str, body: Any) -> None:
         """Bring a row to the given values; the same values again change nothing."""
@@ -239,6 +263,7 @@ class KantataWire:
             anchor=times[-1].id,
             reached=reached,
             low=max(filter(None, (position.low, reached)), default=None),
+            count=found.count,
         )
         return Fed(found, touched, position, onward if is_sure else _restarted(onward))
 
@@ -247,7 +272,7 @@ class KantataWire:
     ) -> tuple[Found, bool]:
         """Up to `limit` rows from the position on; False when the list moved and it ended before."""
         asked = {**params, "order": "updated_at:asc", "updated_after": position.since}
-        first, end = position.skip, position.skip + limit
+        first, end = position.skip, position.skip + _rows_of(limit)
         bounds: list[tuple[int, int]] = []
         while first < end:
             offset = max(0, first - 1)
@@ -255,7 +280,7 @@ class KantataWire:
             bounds.append((offset, size))
             first = offset + size
         found, anchor = Found(self.vendor), position.anchor
-        windows = await self._side_by_side(name, asked, bounds)
+        windows = await self._side_by_side(name, asked, bounds, position.count)
         found.read_at = min((w.read_at for w in windows if w.read_at), default=None)
         for window in windows:
             rows = window.rows
@@ -272,14 +297,20 @@ class KantataWire:
         return found, True
 
     async def _side_by_side(
-        self, name: str, params: Mapping[str, Any], bounds: Sequence[tuple[int, int]]
+        self, name: str, params: Mapping[str, Any], bounds: Sequence[tuple[int, int]], count: int
     ) -> list[Found]:
-        """The first window tells how many rows there are; the others are read at once, as far as there are rows."""
-        offset, size = bounds[0]
-        first = await self.find(name, **params, offset=offset, limit=size)
-        rest = [(offset, size) for offset, size in bounds[1:] if offset < first.count]
-        others = await asyncio.gather(*(self.find(name, **params, offset=offset, limit=size) for offset, size in rest))
-        return [first, *others]
+        """Windows with rows in them, read at once. An answer tells how many rows there are; before the first one only
+        the windows are asked that `count` rows would fill."""
+        windows: list[Found] = []
+        while len(windows) < len(bounds):
+            ahead = [bounds[len(windows)], *(b for b in bounds[len(windows) + 1 :] if b[0] < count)]
+            windows += await asyncio.gather(
+                *(self.find(name, **params, offset=offset, limit=size) for offset, size in ahead)
+            )
+            count = windows[-1].count
+            if len(windows) < len(bounds) and bounds[len(windows)][0] >= count:
+                break
+        return windows
 
     async def _touched(self, watch: Watch, position: Position, high: datetime | None) -> dict[str, datetime]:
         """Rows changed from beside since the position's `low`, and before `high` (None: until now).
@@ -299,10 +330,16 @@ class KantataWire:
         return touched
 
 
+def _rows_of(limit: int) -> int:
+    """Rows of a page: a last window of a few rows is not worth a call."""
+    whole, rest = divmod(limit, WINDOW - 1)
+    return limit - rest if whole and rest < WINDOW // 5 else limit
+
+
 def _restarted(position: Position) -> Position:
     """Read on from the last instant that is sure: nothing is left out, the last rows come again."""
     since = position.reached - _SECOND if position.reached else position.since
-    return replace(position, since=since, skip=0, anchor=None)
+    return replace(position, since=since, skip=0, anchor=None, count=0)
 
 
 def _moment(value: str | None) -> datetime | None:

@@ -63,6 +63,7 @@ def to_time_entry(
     *,
     project_id: str,
     workstream_id: str | None,
+    resource_id: str,
     person: str | None,
     role: str | None,
     changed_at: datetime | None,
@@ -82,7 +83,7 @@ def to_time_entry(
             reference=_theirs(entry.external_reference_ids, references) or entry.id,
             project_id=project_id,
             workstream_id=workstream_id,
-            resource_id=binding.identify("resource", entry.user_id),
+            resource_id=resource_id,
             resource_name=person,
             role=role or None,
             work_on=entry.date_performed,
@@ -172,7 +173,7 @@ def to_project(
     binding: Binding,
     workspace: payloads.Workspace,
     project_id: str,
-    stories: Iterable[payloads.Story],
+    stories: Iterable[payloads.Part],
     references: Mapping[str, Reference],
 ) -> Project:
     """A workspace with those of its stories that are ours."""
@@ -205,9 +206,9 @@ def _whole(amount: Decimal) -> int:
     return int(amount.to_integral_value(ROUND_HALF_UP))
 
 
-def from_plan(plan: ProjectPlan, template_id: str | None) -> dict[str, Any]:
+def from_plan(plan: ProjectPlan) -> dict[str, Any]:
     """The workspace; its price is in whole units of the currency, the exact budgets stand on the stories."""
-    body: dict[str, Any] = {
+    return {
         "title": plan.name,
         "description": f"{plan.customer_name} · contract {plan.contract_reference} · deal {plan.opportunity_reference}",
         "creator_role": "maven",
@@ -219,9 +220,13 @@ def from_plan(plan: ProjectPlan, template_id: str | None) -> dict[str, Any]:
         "require_expense_approvals": True,
         "external_reference": _reference(PROJECT, plan.id, plan.opportunity_reference),
     }
-    if template_id:
-        body |= {"project_tracker_template_id": template_id, "project_template_start_date": plan.start_on}
-    return body
+
+
+def from_template(plan: ProjectPlan, template_id: str | None) -> dict[str, Any]:
+    """What a new workspace is told of the template it is made from."""
+    if not template_id:
+        return {}
+    return {"project_tracker_template_id": template_id, "project_template_start_date": plan.start_on}
 
 
 def from_workstream(workstream: Workstream, workspace: payloads.Workspace) -> dict[str, Any]:

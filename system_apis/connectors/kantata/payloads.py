@@ -7,12 +7,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 #: the service name of our external references, and the names of what they refer to
 SERVICE = "throughline"
 PROJECT, WORKSTREAM, MILESTONE, INVOICE = "project", "workstream", "milestone", "invoice"
 BILLING_MILESTONE = "billing_milestone"
+#: the member of a row under which its custom fields stand by name, as `fields.yaml` spells them
+CUSTOM = "custom_fields"
 
 
 class _Payload(BaseModel):
@@ -43,13 +45,15 @@ class Reference(_Payload):
     external_message: str | None = None
 
 
-class _Referred(_Payload):
+class Part(_Payload):
+    """A row that may be one of ours."""
+
     id: str
     updated_at: datetime
     external_reference_ids: list[str]
 
 
-class Workspace(_Referred):
+class Workspace(Part):
     """A project."""
 
     title: str
@@ -58,15 +62,20 @@ class Workspace(_Referred):
     currency_base_unit: int
 
 
-class Story(_Referred):
-    """A deliverable, milestone or task of a project."""
+class Place(Part):
+    """A story as far as it tells where it hangs."""
 
-    title: str
-    story_type: str
-    state: str
     workspace_id: str
     root_id: str | None = None
-    custom_field_value_ids: list[str] = []
+
+
+class Story(Part):
+    """A milestone story with what the firm notes on it."""
+
+    state: str
+    workspace_id: str
+    completed_on: Any = Field(None, validation_alias=AliasPath(CUSTOM, "Completed on"))
+    acceptance: Any = Field(None, validation_alias=AliasPath(CUSTOM, "Acceptance"))
 
 
 class Reached(_Payload):
@@ -91,6 +100,57 @@ class FieldValue(_Payload):
     value: Any
     subject_id: str
     updated_at: datetime
+    type: str = "string"
+    display_value: str | None = None
+
+    @property
+    def told(self) -> Any:
+        """What a person reads there: the choices of a list come by their labels, not by their ids."""
+        return self.display_value if self.type in {"single", "multi"} else self.value
+
+
+class Choice(_Payload):
+    """A value that a field of a closed list may take."""
+
+    id: str
+    label: str
+
+
+class CustomField(_Payload):
+    """A custom field of the account."""
+
+    id: str
+    name: str
+    value_type: str = "string"
+    choice_ids: list[str] = []
+
+
+class FieldSchema(_Payload):
+    """A member of what an event of that type carries."""
+
+    type: str = ""
+    description: str | None = None
+
+
+class EventSchema(_Payload):
+    """What an event of one type carries."""
+
+    fields: dict[str, FieldSchema]
+
+
+class EventTypes(_Payload):
+    """The event types of the account with their schemas."""
+
+    subscribed_event_type_schemas: dict[str, EventSchema]
+
+
+class Event(_Payload):
+    """Something that happened to a record; the record itself is to be read again."""
+
+    id: str
+    event_type: str
+    subject_id: str
+    created_at: datetime
 
 
 class User(_Payload):
@@ -108,7 +168,7 @@ class Role(_Payload):
     name: str
 
 
-class TimeEntry(_Referred):
+class TimeEntry(Part):
     """Minutes of one person on one day."""
 
     date_performed: date
@@ -123,7 +183,7 @@ class TimeEntry(_Referred):
     role_id: str | None
 
 
-class Expense(_Referred):
+class Expense(Part):
     """Money spent; whether it is approved stands on its submission."""
 
     date: date
@@ -164,7 +224,7 @@ class BillingMilestone(_Payload):
     external_reference_ids: list[str] = []
 
 
-class Invoice(_Referred):
+class Invoice(Part):
     """An invoice: what its lines belong to is billed."""
 
     status: str
@@ -201,6 +261,16 @@ def our_id(ids: Iterable[str], references: Mapping[str, Reference], model: str) 
 
 
 def our_ids(rows: Iterable[Referring], references: Mapping[str, Reference], model: str) -> dict[str, str]:
-    """Our id → the vendor's, of rows that carry one of ours."""
-    pairs = ((our_id(row.external_reference_ids, references, model), row.id) for row in rows)
-    return {number: ref for number, ref in pairs if number}
+    """Our id → the vendor's, of rows that carry one of ours; of doubles the oldest is the one."""
+    held: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: int(row.id)):
+        if number := our_id(row.external_reference_ids, references, model):
+            held.setdefault(number, row.id)
+    return held
+
+
+def role_name(given: str | None, roles: Mapping[str, Role]) -> str | None:
+    """The role that a field holds: the id of one of the account's, or its name where a firm keeps it as a text."""
+    if not given:
+        return None
+    return roles[given].name if given.isdigit() else given

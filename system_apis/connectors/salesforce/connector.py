@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -12,15 +12,13 @@ from shared.canonical.contracts import Contract
 from shared.canonical.customers import Customer
 from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opportunity
 from shared.canonical.references import Page
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, Misconfigured, NotFound
-from shared.outbound import pack_cursor, unpack_cursor
-from system_apis.connectors.salesforce.client import Family, Mark, SalesforceClient, soql_instant, soql_text
+from shared.errors.taxonomy import Misconfigured, NotFound
+from system_apis.connectors.salesforce.client import open_wire
 from system_apis.connectors.salesforce.mapping import (
     contract_stamp,
     customer_stamp,
     from_delivery_status,
     from_invoice_status,
-    hint_key,
     mapped,
     opportunity_stamp,
     to_contract,
@@ -28,39 +26,62 @@ from system_apis.connectors.salesforce.mapping import (
     to_opportunity,
 )
 from system_apis.connectors.salesforce.payloads import (
-    DELIVERY_FIELDS,
     AccountPayload,
     ContractPayload,
     DeliveryPayload,
     OpportunityPayload,
     Payload,
-    columns,
 )
+from system_apis.dialects.salesforce.marks import Family, Mark, hint_key, start
+from system_apis.dialects.salesforce.soql import columns, soql_instant, soql_text
+from system_apis.dialects.salesforce.wire import SalesforceWire
+from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint
+from system_apis.ports.schema import FieldFacts
 
 Row = TypeVar("Row", bound=Payload)
 Item = TypeVar("Item")
 
-# A deal counts once it has a customer and an amount; a contract once it belongs to a deal.
-DEALS = Family(
-    "Opportunity",
-    "AccountId != null AND Amount != null",
-    "OpportunityLineItem",
-    "OpportunityId",
-    "Opportunity.AccountId != null AND Opportunity.Amount != null",
-)
-CONTRACTS = Family(
-    "Contract", "Opportunity__c != null", "Billing_Milestone__c", "Contract__c", "Contract__r.Opportunity__c != null"
-)
-CUSTOMERS = Family("Account", "")
-_POLLED: tuple[tuple[ChangedEntity, Family], ...] = (
-    ("customer", CUSTOMERS),
-    ("opportunity", DEALS),
-    ("contract", CONTRACTS),
-)
 _OVERLAP = "60"
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """What counts as a change of what; a deal counts once it has a customer and an amount, a contract with its deal."""
+
+    customers: Family
+    deals: Family
+    contracts: Family
+
+    @classmethod
+    def of(cls, fields: FieldMap) -> Families:
+        """Under the tenant's own names."""
+        deal, contract, milestone = fields["opportunity"], fields["contract"], fields["contract_milestone"]
+        account, amount = deal.column("AccountId"), deal.column("Amount")
+        of_deal, of_contract = contract.column("Opportunity__c"), milestone.column("Contract__c")
+        return cls(
+            Family("Account", ""),
+            Family(
+                "Opportunity",
+                f"{account} != null AND {amount} != null",
+                "OpportunityLineItem",
+                "OpportunityId",
+                f"Opportunity.{account} != null AND Opportunity.{amount} != null",
+            ),
+            Family(
+                "Contract",
+                f"{of_deal} != null",
+                "Billing_Milestone__c",
+                of_contract,
+                f"{of_contract.removesuffix('__c')}__r.{of_deal} != null",
+            ),
+        )
+
+    def polled(self) -> tuple[tuple[ChangedEntity, Family], ...]:
+        """In the order in which they are asked."""
+        return ("customer", self.customers), ("opportunity", self.deals), ("contract", self.contracts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +89,7 @@ class _Reading(Generic[Row, Item]):
     """How one kind of record is read: from which rows, changed when, made into what."""
 
     binding: Binding
+    fields: FieldMap
     family: Family
     model: type[Row]
     changed_at: Callable[[Row], datetime]
@@ -75,7 +97,7 @@ class _Reading(Generic[Row, Item]):
 
     @property
     def head(self) -> str:
-        return f"SELECT {columns(self.model)} FROM {self.family.sobject}"
+        return f"SELECT {columns(self.model, self.fields)} FROM {self.family.sobject}"
 
     def item(self, row: Row) -> Item:
         return mapped(self.binding, row.id, self.make, row)
@@ -87,10 +109,12 @@ class SalesforceConnector:
     def __init__(self, binding: Binding, manifest: Manifest) -> None:
         self.manifest = manifest
         self._binding = binding
-        self._client = SalesforceClient(binding, manifest)
-        self._deals = _Reading(binding, DEALS, OpportunityPayload, opportunity_stamp, to_opportunity)
-        self._customers = _Reading(binding, CUSTOMERS, AccountPayload, customer_stamp, to_customer)
-        self._contracts = _Reading(binding, CONTRACTS, ContractPayload, contract_stamp, to_contract)
+        self._fields = fields = load_fields(Path(__file__).parent, binding.overrides)
+        self._client: SalesforceWire = open_wire(binding, manifest, fields)
+        self._families = of = Families.of(fields)
+        self._deals = _Reading(binding, fields, of.deals, OpportunityPayload, opportunity_stamp, to_opportunity)
+        self._customers = _Reading(binding, fields, of.customers, AccountPayload, customer_stamp, to_customer)
+        self._contracts = _Reading(binding, fields, of.contracts, ContractPayload, contract_stamp, to_contract)
         try:
             self._overlap = timedelta(seconds=float(binding.settings.get("overlap_seconds") or _OVERLAP))
         except ValueError as error:
@@ -103,6 +127,10 @@ class SalesforceConnector:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    async def describe(self, objects: Sequence[str]) -> Mapping[str, Sequence[FieldFacts]]:
+        """The org's metadata of these objects."""
+        return await self._client.describe(objects)
 
     async def list_opportunities(
         self, *, modified_since: datetime | None, cursor: str | None, limit: int
@@ -136,8 +164,8 @@ class SalesforceConnector:
 
     async def find_contract(self, opportunity_ref: str) -> Contract | None:
         """The deal's contract; of several the activated one, then the one changed last."""
-        head = f"SELECT {columns(ContractPayload)} FROM Contract"
-        where = f"Opportunity__c = {soql_text(opportunity_ref)}"
+        head, key = self._contracts.head, self._fields["contract"].column("Opportunity__c")
+        where = f"{key} = {soql_text(opportunity_ref)}"
         found = await self._client.rows(f"{head} WHERE {where} ORDER BY SystemModstamp, Id", ContractPayload)
         if not found:
             return None
@@ -146,23 +174,24 @@ class SalesforceConnector:
 
     async def amend_delivery_status(self, opportunity_ref: str, status: DeliveryStatus) -> None:
         """The delivery fields of the deal; left alone where they stand so, since a write is a change."""
-        head = f"SELECT {', '.join(DELIVERY_FIELDS)} FROM Opportunity"
+        head = f"SELECT {columns(DeliveryPayload, self._fields)} FROM Opportunity"
         found = await self._client.rows_by_id(head, [opportunity_ref], DeliveryPayload)
         if not found:
             raise NotFound(f"{self._binding.system} has no opportunity {opportunity_ref}.")
         wanted = from_delivery_status(status)
         if found[0].model_dump(by_alias=True) != wanted:
-            await self._client.amend("Opportunity", opportunity_ref, wanted)
+            await self._client.amend("Opportunity", opportunity_ref, self._fields["delivery_status"].give(wanted))
 
     async def amend_invoice_status(self, opportunity_ref: str, invoice_id: str, status: InvoiceStatus) -> None:
         """One Invoice_Status__c row, found by our invoice id."""
-        values = from_invoice_status(opportunity_ref, status)
-        await self._client.upsert("Invoice_Status__c", "Invoice_Id__c", invoice_id, values)
+        places = self._fields["invoice_status"]
+        values = places.give(from_invoice_status(opportunity_ref, status))
+        await self._client.upsert("Invoice_Status__c", places.column("Invoice_Id__c"), invoice_id, values)
 
     async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
         """One hint per record, at its latest change; lines count for their deal, milestones for their contract."""
         latest: dict[tuple[ChangedEntity, str], datetime] = {}
-        for entity, family in _POLLED:
+        for entity, family in self._families.polled():
             for mark in await self._changed_rows(family, since):
                 known = latest.get((entity, mark.ref))
                 latest[entity, mark.ref] = mark.at if known is None else max(known, mark.at)
@@ -191,7 +220,7 @@ class SalesforceConnector:
 
         A candidate whose row turns out to have changed after the end of the search is left for a later page.
         """
-        after = _start(since, cursor)
+        after = start(since, cursor)
         while True:
             marks, horizon = await self._client.changed(reading.family, after, limit)
             refs = [mark.ref for mark in marks]
@@ -202,18 +231,7 @@ class SalesforceConnector:
                 return Page(items=items)
             after = horizon
             if items:
-                return Page(items=items, next_cursor=pack_cursor({"at": soql_instant(after.at), "ref": after.ref}))
-
-
-def _start(since: datetime | None, cursor: str | None) -> Mark | None:
-    if cursor is None:
-        return Mark(since.astimezone(UTC), "") if since else None
-    state = unpack_cursor(cursor)
-    try:
-        return Mark(datetime.fromisoformat(str(state["at"])), str(state["ref"]))
-    except (KeyError, ValueError) as error:
-        finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
-        raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
+                return Page(items=items, next_cursor=after.packed())
 
 
 def open_connector(binding: Binding) -> SalesforceConnector:

@@ -27,22 +27,13 @@ from system_apis.connectors.salesforce.payloads import (
     MilestonePayload,
     OpportunityPayload,
 )
+from system_apis.dialects.salesforce.marks import stamp_of
 from system_apis.ports.binding import Binding
 
 Model = TypeVar("Model")
 Mapped = TypeVar("Mapped")
 _ACTIVATED = "Activated"
 _REJECTED = "Rejected"
-
-
-def stamp_of(moment: datetime) -> str:
-    """The version marker of a row last changed then."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def hint_key(ref: str, at: datetime) -> str:
-    """What de-duplicates a hint: the record and the instant of its change."""
-    return f"{ref}@{round(at.timestamp() * 1000)}"
 
 
 def opportunity_stamp(payload: OpportunityPayload) -> datetime:

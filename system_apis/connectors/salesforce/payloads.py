@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from types import UnionType
-from typing import Any, ClassVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from system_apis.dialects.salesforce.soql import Part
 
 CLIENT_NAME = "throughline"
-DELIVERY_FIELDS = ("Delivery_Stage__c", "Throughline_Project_Id__c", "PSA_Project_Id__c", "Delivery_Message__c")
 
 
-class Payload(BaseModel):
-    """A row; fields have no defaults, since a field that is not in the answer is drift."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class Payload(Part):
+    """A row."""
 
     id: str = Field(alias="Id")
     system_modstamp: datetime = Field(alias="SystemModstamp")
 
 
-class OwnerPayload(BaseModel):
+class OwnerPayload(Part):
     """The parent row of an owner."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str = Field(alias="Name")
 
@@ -33,7 +28,7 @@ class OwnerPayload(BaseModel):
 class LinePayload(Payload):
     """OpportunityLineItem."""
 
-    sobject: ClassVar = "OpportunityLineItem"
+    entity = "opportunity_line"
 
     reference: str | None = Field(alias="Reference__c")
     product_code: str | None = Field(alias="ProductCode")
@@ -44,10 +39,8 @@ class LinePayload(Payload):
     service_date: date | None = Field(alias="ServiceDate")
 
 
-class LinesPayload(BaseModel):
+class LinesPayload(Part):
     """Lines of a deal as a child result."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     records: tuple[LinePayload, ...]
 
@@ -55,7 +48,7 @@ class LinesPayload(BaseModel):
 class OpportunityPayload(Payload):
     """Opportunity with its lines."""
 
-    sobject: ClassVar = "Opportunity"
+    entity = "opportunity"
 
     reference: str | None = Field(alias="Reference__c")
     name: str = Field(alias="Name")
@@ -76,7 +69,7 @@ class OpportunityPayload(Payload):
 class AccountPayload(Payload):
     """Account."""
 
-    sobject: ClassVar = "Account"
+    entity = "customer"
 
     name: str = Field(alias="Name")
     parent_id: str | None = Field(alias="ParentId")
@@ -92,7 +85,7 @@ class AccountPayload(Payload):
 class MilestonePayload(Payload):
     """Billing_Milestone__c."""
 
-    sobject: ClassVar = "Billing_Milestone__c"
+    entity = "contract_milestone"
 
     reference: str | None = Field(alias="Reference__c")
     name: str = Field(alias="Name")
@@ -103,10 +96,8 @@ class MilestonePayload(Payload):
     due_date: date = Field(alias="Due_Date__c")
 
 
-class MilestonesPayload(BaseModel):
+class MilestonesPayload(Part):
     """Milestones of a contract as a child result."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     records: tuple[MilestonePayload, ...]
 
@@ -114,7 +105,7 @@ class MilestonesPayload(BaseModel):
 class ContractPayload(Payload):
     """Contract with its billing milestones."""
 
-    sobject: ClassVar = "Contract"
+    entity = "contract"
 
     reference: str | None = Field(alias="Reference__c")
     number: str = Field(alias="ContractNumber")
@@ -131,36 +122,12 @@ class ContractPayload(Payload):
     milestones: MilestonesPayload | None = Field(alias="Billing_Milestones__r")
 
 
-class DeliveryPayload(BaseModel):
+class DeliveryPayload(Part):
     """The fields of a deal that we write, as they stand."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    entity = "delivery_status"
 
     stage: str | None = Field(alias="Delivery_Stage__c")
     project_id: str | None = Field(alias="Throughline_Project_Id__c")
     project_ref: str | None = Field(alias="PSA_Project_Id__c")
     message: str | None = Field(alias="Delivery_Message__c")
-
-
-def columns(model: type[BaseModel]) -> str:
-    """The SELECT list that fills a payload: its fields, its parents' fields as paths, its children as subqueries."""
-    listed: list[str] = []
-    for field in model.model_fields.values():
-        name = field.alias or ""
-        inner = _model_in(field.annotation)
-        if inner is None:
-            listed.append(name)
-        elif "records" in inner.model_fields:
-            row = _model_in(inner.model_fields["records"].annotation)
-            listed.append(f"(SELECT {columns(row or inner)} FROM {name} ORDER BY Id)")
-        else:
-            listed.extend(f"{name}.{parent.alias}" for parent in inner.model_fields.values())
-    return ", ".join(listed)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in {Union, UnionType, tuple}:
-        return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
-    return None

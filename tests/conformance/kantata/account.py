@@ -98,6 +98,23 @@ class Account:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def field(self, name: str, kind: str = "string", subject: str = "Story", choices: Sequence[str] = ()) -> str:
+        """A custom field of the account; its id."""
+        held = await self.make("custom_field_sets", "custom_field_set", {"name": name, "subject_type": subject})
+        listed = [{"label": label} for label in choices]
+        body = {"name": name, "value_type": kind, "custom_field_set_id": held, "choices": listed}
+        return await self.make("custom_fields", "custom_field", body)
+
+    async def choices(self, field: str) -> list[dict[str, Any]]:
+        """What a field of a closed list may say."""
+        document = await self.get("custom_fields", only=field, include="choices")
+        return [row for row in document["custom_field_choices"].values() if row["custom_field_id"] == field]
+
+    async def value(self, field: str, subject_id: str, value: Any, subject: str = "Story") -> None:
+        """What a person notes there."""
+        body = {"subject_type": subject, "subject_id": subject_id, "custom_field_id": field, "value": value}
+        await self.make("custom_field_values", "custom_field_value", body)
+
     async def workspace(self, **fields: Any) -> str:
         body = {"title": "By hand", "creator_role": "maven", "require_time_approvals": True, **fields}
         return await self.make("workspaces", "workspace", body)

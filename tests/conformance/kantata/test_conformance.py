@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -16,7 +16,7 @@ from deploy.sandbox.kit.control import Simulator
 from shared.canonical.billing import BillingMark
 from system_apis.connectors.kantata import connector
 from system_apis.ports.binding import Binding
-from tests.conformance.conformance_suite import Bench, ConformanceSuite, Drift, PagedRead, Write
+from tests.conformance.conformance_suite import Bench, ConformanceSuite, Drift, Moved, PagedRead, Variant, Write
 from tests.conformance.kantata.account import Account, binding, plan
 from tests.conformance.served import Sandbox
 
@@ -44,6 +44,19 @@ class TestKantata(ConformanceSuite):
     folder = Path(connector.__file__).parent
     writes = ("projects.create", "projects.close", "billing_marks.create")
     read_route = r"^GET /api/v1/time_entries"
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "documented": Variant(),
+        "otherwise": Variant(
+            switches={
+                "approval_touches_entries": False,
+                "invoicing_touches_entries": False,
+                "value_touches_subject": False,
+                "reference_touches_subject": True,
+                "updated_after_is_inclusive": True,
+                "events_are_disordered": True,
+            }
+        ),
+    }
 
     @pytest.fixture(autouse=True)
     async def _by_hand(self) -> AsyncIterator[None]:
@@ -66,6 +79,8 @@ class TestKantata(ConformanceSuite):
         finally:
             await opened.aclose()
         account = Account(sandbox.base_url, self.client)
+        await account.field("Completed on", "date")
+        await account.field("Acceptance")
         stories = {part.id: part.ref for part in (*project.workstreams, *project.milestones)}
         return Seeded(account, project.source.ref, stories)
 
@@ -164,3 +179,24 @@ class TestKantata(ConformanceSuite):
     async def change_something(self, bench: Bench) -> str:
         await bench.seeded.account.entries(bench.seeded.workspace, 1)
         return "time"
+
+    async def lose_position(self, bench: Bench) -> None:
+        """Ten days pass at the vendor, who keeps events for nine."""
+        assert bench.sandbox.simulator.configure
+        bench.sandbox.simulator.configure({"clock_ahead": 10 * 86_400})
+
+    def moved(self, bench: Bench) -> Moved:
+        account: Account = bench.seeded.account
+        story = bench.seeded.stories["mil_1-1"]
+
+        async def sign() -> None:
+            field = await account.field("Sign-off", "single", choices=["Signed", "Refused"])
+            (choice,) = [row["id"] for row in await account.choices(field) if row["label"] == "Signed"]
+            await account.value(field, story, [int(choice)])
+            await account.put(f"stories/{story}", "story", {"state": "completed"})
+
+        async def approved(opened: Any) -> object:
+            return [one.is_approved for one in await read_whole(opened.list_milestones)]
+
+        values = {"Signed": "accepted", "Refused": "not accepted"}
+        return Moved("milestone", "acceptance", "custom_fields.Sign-off", sign, approved, [True], values)

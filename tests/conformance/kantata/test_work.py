@@ -297,7 +297,7 @@ async def test_an_expense_is_approved_when_its_report_is(kantata: Kantata) -> No
 async def _fields(kantata: Kantata) -> dict[str, str]:
     made: dict[str, str] = {}
     for name, kind in (("Completed on", "date"), ("Acceptance", "string")):
-        made[name] = await kantata.account.make("custom_fields", "custom_field", {"name": name, "value_type": kind})
+        made[name] = await kantata.account.field(name, kind)
     return made
 
 
@@ -367,7 +367,7 @@ async def test_a_late_acceptance_is_told_even_if_it_does_not_touch_the_story(kan
 
 async def test_a_day_that_is_none_is_drift_that_names_the_field(kantata: Kantata) -> None:
     project = await kantata.connector.create_project(plan())
-    field = await kantata.account.make("custom_fields", "custom_field", {"name": "Completed on"})
+    field = await kantata.account.field("Completed on")
     await _note(kantata, project.milestones[0].ref, {"Completed on": field}, Completed_on="end of May")
     await kantata.account.put(f"stories/{project.milestones[0].ref}", "story", {"state": "completed"})
     with pytest.raises(VendorDrift, match="Completed on"):

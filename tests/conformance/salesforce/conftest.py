@@ -14,7 +14,7 @@ from deploy.sandbox.kit.control import sandbox_app
 from deploy.sandbox.salesforce import simulator
 from deploy.sandbox.salesforce.session import SalesforceSession
 from system_apis.connectors.salesforce.connector import SalesforceConnector, open_connector
-from tests.conformance.salesforce.orgs import admin_wire, binding_for, firm_wire, tables
+from tests.conformance.salesforce.orgs import admin_wire, binding_for, firm_wire, tables, load_closed
 from tests.conformance.served import Sandbox, Serve, free_port
 
 
@@ -51,7 +51,7 @@ class Org:
 async def org(serve: Serve) -> AsyncIterator[Org]:
     sandbox = await serve(simulator())
     async with firm_wire(sandbox.base_url) as firm, admin_wire(sandbox.base_url) as admin:
-        await firm.load(tables())
+        await load_closed(firm, tables())
         deal = (await firm.read_deals())["D0000"].record_id
         connector = open_connector(binding_for(sandbox.base_url))
         yield Org(sandbox, deal, admin, connector)

@@ -107,6 +107,12 @@ async def firm_wire(base_url: str) -> AsyncGenerator[SalesforceFirm]:
         yield SalesforceFirm(base_url, client)
 
 
+async def load_closed(firm: SalesforceFirm, made: Tables) -> None:
+    """The firm, its deals at the stages of their rows."""
+    await firm.load(made)
+    await firm.close(made["opportunities"])
+
+
 @asynccontextmanager
 async def admin_wire(base_url: str) -> AsyncGenerator[SalesforceSession]:
     """The administrator's session with the simulator there."""

@@ -19,10 +19,11 @@ from tests.conformance.conformance_suite import (
     Bench,
     ConformanceSuite,
     Drift,
+    Moved,
     PagedRead,
     Write,
 )
-from tests.conformance.salesforce.orgs import admin_wire, ask, binding_for, firm_wire, read_on, tables
+from tests.conformance.salesforce.orgs import admin_wire, ask, binding_for, firm_wire, read_on, tables, load_closed
 from tests.conformance.served import Sandbox
 
 QUERY = r"GET /services/data/v60.0/query"
@@ -56,7 +57,7 @@ class TestSalesforce(ConformanceSuite):
     async def prepare(self, sandbox: Sandbox) -> str:
         """One deal; its record id."""
         async with firm_wire(sandbox.base_url) as firm:
-            await firm.load(tables())
+            await load_closed(firm, tables())
             return (await firm.read_deals())["D0000"].record_id
 
     async def plain_read(self, bench: Bench) -> object:
@@ -82,7 +83,7 @@ class TestSalesforce(ConformanceSuite):
     def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
         async def seed(rows: int) -> Sequence[str]:
             async with firm_wire(bench.sandbox.base_url) as firm:
-                await firm.load(tables(deals=rows))
+                await load_closed(firm, tables(deals=rows))
             return [f"Deal {n:04d}" for n in range(rows)]
 
         async def read_deals() -> Sequence[str]:
@@ -133,3 +134,14 @@ class TestSalesforce(ConformanceSuite):
 
     def intake(self, binding: Binding) -> WebhookIntake:
         return open_intake(binding)
+
+    def moved(self, bench: Bench) -> Moved:
+        async def prepare() -> None:
+            async with admin_wire(bench.sandbox.base_url) as session:
+                changes = {"Tax_Id__c": None, "VAT_Number__c": "FR40303265045"}
+                await session.call("PATCH", f"{API}/sobjects/Account/Reference__c/A0000", changes)
+
+        async def read(connector: SalesforceConnector) -> str | None:
+            return next(c.tax_id for c in await read_on(connector.list_customers) if c.name == "Customer 0000")
+
+        return Moved("customer", "tax_id", "VAT_Number__c", prepare, read, "FR40303265045")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from shared.canonical.opportunities import BillingModel, DeliveryStage, Delivery
 from shared.errors.taxonomy import (
     Conflict,
     InvalidRequest,
+    MappingMissing,
     Misconfigured,
     NotAuthenticated,
     NotFound,
@@ -31,13 +34,14 @@ from shared.errors.taxonomy import (
 )
 from system_apis.connectors.salesforce.connector import open_connector
 from system_apis.connectors.salesforce.mapping import mapped, to_opportunity
-from system_apis.connectors.salesforce.payloads import OpportunityPayload, columns
+from system_apis.connectors.salesforce.payloads import OpportunityPayload
 from system_apis.connectors.salesforce.webhooks import open_intake
+from system_apis.dialects.salesforce.soql import columns
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookDelivery
 from tests.conformance.conformance_suite import WEBHOOK_SECRET
 from tests.conformance.salesforce.conftest import Org
-from tests.conformance.salesforce.orgs import ask, binding_for, firm_wire, read_on, tables
+from tests.conformance.salesforce.orgs import ask, binding_for, firm_wire, read_on, tables, load_closed
 from tests.conformance.served import Mailbox
 
 QUERY = "GET .*/query"
@@ -119,7 +123,7 @@ async def test_pages_come_in_the_order_of_change_each_record_once_even_within_on
     assert configure
     configure({"whole_seconds": True})
     async with firm_wire(org.sandbox.base_url) as firm:
-        await firm.load(tables(deals=9, lines=3))
+        await load_closed(firm, tables(deals=9, lines=3))
     found = await read_on(org.connector.list_opportunities, limit)
     assert sorted(deal.reference for deal in found) == [f"D{n:04d}" for n in range(9)]
     stamps = [deal.source.modified_at for deal in found]
@@ -131,7 +135,7 @@ async def test_children_over_several_pages_come_whole(org: Org) -> None:
     assert configure
     configure({"child_page_size": 3})
     async with firm_wire(org.sandbox.base_url) as firm:
-        await firm.load(tables(lines=11))
+        await load_closed(firm, tables(lines=11))
     assert len((await org.connector.get_opportunity(org.deal)).lines) == 11
     contract = await org.connector.find_contract(org.deal)
     assert contract
@@ -346,3 +350,29 @@ async def test_a_poll_hints_once_per_record_and_looks_back_a_little(org: Org) ->
     newest = max(hint.occurred_at for hint in hints if hint.occurred_at)
     assert await org.connector.list_changes(newest + timedelta(seconds=30)) == hints
     assert await org.connector.list_changes(newest + timedelta(seconds=90)) == []
+
+
+async def test_a_tenants_own_field_and_words_are_used_in_both_directions(org: Org, tmp_path: Path) -> None:
+    """The delivery stage is kept in a picklist of the tenant's own, under its own words; deals are read by its fields."""
+    words = {"Checking": "in_review", "Blocked": "exception", "Running": "activated", "Stopped": "cancelled"}
+    own = {
+        "delivery_status": {"stage": {"path": "Work_State__c", "values": words}},
+        "opportunity": {"region": {"path": "Type", "values": {"New Business": "North"}}},
+    }
+    file = tmp_path / "own.yaml"
+    file.write_text(json.dumps(own), encoding="utf-8")
+    await patch(org, "Opportunity", org.deal, Type="New Business", Region__c=None)
+    connector = open_connector(replace(binding_for(org.sandbox.base_url), overrides=file))
+    try:
+        await connector.amend_delivery_status(org.deal, DeliveryStatus(stage=DeliveryStage.ACTIVATED))
+        assert (await connector.get_opportunity(org.deal)).region == "North"
+        before = org.sandbox.calls("PATCH")
+        await connector.amend_delivery_status(org.deal, DeliveryStatus(stage=DeliveryStage.ACTIVATED))
+        assert org.sandbox.calls("PATCH") == before
+        (row,) = await ask(org.sandbox.base_url, "SELECT Work_State__c, Delivery_Stage__c FROM Opportunity")
+        assert (row["Work_State__c"], row["Delivery_Stage__c"]) == ("Running", None)
+        await patch(org, "Opportunity", org.deal, Type="Existing Business")
+        with pytest.raises(MappingMissing, match="Existing Business"):
+            await connector.get_opportunity(org.deal)
+    finally:
+        await connector.aclose()

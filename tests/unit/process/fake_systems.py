@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from process_apis.systems.connectors import ConnectedSystem
 from process_apis.systems.directory import ConnectedSystems
 from shared.canonical.billing import BillingMark, BillingSchedule, ErpContract
 from shared.canonical.catalog import LegalEntity, RateCard, ServiceItem
@@ -303,6 +304,31 @@ class FakeErp:
         return Page(items=())
 
 
+class FakeConnectors:
+    """Three systems that can do everything a deal asks for, unless a test takes something away."""
+
+    def __init__(self) -> None:
+        self.can: dict[str, dict[str, tuple[str, ...]]] = {
+            "crm": {"delivery_statuses": ("amend",), "invoice_statuses": ("amend",)},
+            "psa": {
+                "projects": ("create",),
+                "billing_marks": ("create",),
+                "time_entries": ("list_since",),
+                "milestones": ("list_since",),
+            },
+            "erp": {
+                "customers": ("amend",),
+                "projects": ("amend",),
+                "contracts": ("amend",),
+                "billing_schedules": ("amend",),
+                "invoices": ("create",),
+            },
+        }
+
+    async def list_connectors(self) -> tuple[ConnectedSystem, ...]:
+        return tuple(ConnectedSystem(name=f"some-{role}", role=role, can=can) for role, can in self.can.items())
+
+
 class FakeSystems:
     """One firm's systems, whoever asks."""
 
@@ -311,10 +337,11 @@ class FakeSystems:
         self.crm = FakeCrm(self.troubles)
         self.psa = FakePsa(self.troubles)
         self.erp = FakeErp(self.troubles)
+        self.connectors = FakeConnectors()
 
     def of(self, tenant: str) -> ConnectedSystems:
         assert tenant == TENANT
-        return ConnectedSystems(crm=self.crm, psa=self.psa, erp=self.erp)
+        return ConnectedSystems(crm=self.crm, psa=self.psa, erp=self.erp, connectors=self.connectors)
 
     async def aclose(self) -> None:
         return

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_apis.quote_to_project.models import DealFacts
+from process_apis.quote_to_project.models import Ability, DealFacts
 from process_apis.quote_to_project.plans import deal_plan
 from process_apis.quote_to_project.rules import approvals_needed, findings, template_for
 from process_apis.tenants import Tenants
@@ -88,6 +88,46 @@ def test_everything_is_reported_together_sorted_with_owner_and_remedy() -> None:
     ]
     assert [each.code for each in found] == sorted(each.code for each in found)
     assert all(each.remedy and each.reason and each.field for each in found)
+
+
+ERP = {
+    "customers": ("amend",),
+    "projects": ("amend",),
+    "contracts": ("amend",),
+    "invoices": ("create",),
+    "billing_schedules": ("amend",),
+}
+
+
+def ability(name: str = "some-erp", *, entities: tuple[str, ...] | None = None, lacks: str = "") -> Ability:
+    can = {entity: verbs for entity, verbs in ERP.items() if entity != lacks}
+    return Ability(name=name, role="erp", legal_entities=entities, can=can)
+
+
+def test_what_a_connected_system_lacks_is_said_before_anything_is_created() -> None:
+    found = findings(facts(abilities=(ability(lacks="billing_schedules"),)), RULES.tax_id_countries)
+    assert [(each.code, each.field, each.owner.value) for each in found] == [
+        ("capability_missing", "systems.erp.billing_schedules.amend", "operations")
+    ]
+    assert "some-erp" in found[0].reason
+
+
+def test_a_schedule_is_only_needed_where_amounts_were_agreed() -> None:
+    by_time = contract(milestones=())
+    assert codes(facts(abilities=(ability(lacks="billing_schedules"),), contract=by_time)) == []
+    assert codes(facts(abilities=(ability(lacks="invoices"),), contract=by_time)) == ["capability_missing"]
+
+
+def test_the_erp_of_the_deals_own_legal_entity_counts() -> None:
+    able, unable = ability(entities=(opportunity().legal_entity_code,)), ability(lacks="invoices")
+    assert codes(facts(abilities=(unable, able))) == []
+    others = ability(entities=("HC-ELSEWHERE",))
+    assert codes(facts(abilities=(unable, others))) == ["capability_missing"]
+
+
+def test_an_item_of_another_entitys_erp_is_none_of_this_deal() -> None:
+    elsewhere = service_item("GTX Basic").model_copy(update={"legal_entity_codes": ("HC-ELSEWHERE",)})
+    assert codes(facts(service_items=(service_item("GTX Pro"), elsewhere))) == ["service_code_unmapped"]
 
 
 def test_an_alias_stands_for_the_product_it_means() -> None:

@@ -63,7 +63,9 @@ class Vendors:
 
     async def load(self, count: int = 1, **options: Any) -> None:
         """So many deals in the CRM, and the reference data of the ERP."""
-        await self.deals.load(tables(count, **options))
+        deals = tables(count, **options)
+        await self.deals.load(deals)
+        await self.deals.close(deals["opportunities"])
         await self.books.load(LEGAL_ENTITIES, SERVICE_ITEMS, RATE_CARDS)
         self.refs = {reference: row.record_id for reference, row in (await self.deals.read_deals()).items()}
 

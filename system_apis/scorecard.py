@@ -44,6 +44,21 @@ class Scorecard(BaseModel):
     connector: str
     rules: dict[str, Score]
 
+    @property
+    def done(self) -> int:
+        """Rules shown on the simulator or on a real account."""
+        return sum(1 for score in self.rules.values() if score.state == "simulated" or score.verified)
+
+    @property
+    def verified(self) -> int:
+        """Rules shown on a real account."""
+        return sum(1 for score in self.rules.values() if score.verified)
+
+    @property
+    def exempt(self) -> dict[str, str]:
+        """Rules that do not apply, with the reason."""
+        return {name: score.exempt for name, score in self.rules.items() if score.exempt}
+
 
 def load_scorecard(folder: Path) -> Scorecard:
     """The score file of a connector folder."""

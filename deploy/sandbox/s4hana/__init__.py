@@ -1,0 +1,1 @@
+"""A pretend SAP S/4HANA Cloud tenant: the OData services a communication arrangement opens, and what stands behind."""

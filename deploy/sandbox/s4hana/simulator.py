@@ -1,0 +1,88 @@
+"""The S/4HANA Cloud simulator put together: tenant, door, desk, the faulty wire and the forwarded events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from deploy.sandbox.kit.control import Simulator
+from deploy.sandbox.kit.deliveries import Deliveries
+from deploy.sandbox.kit.wire import Wire
+from deploy.sandbox.s4hana.address import FrontDesk
+from deploy.sandbox.s4hana.customizing import CompanyCode, Switches
+from deploy.sandbox.s4hana.errors import too_many
+from deploy.sandbox.s4hana.events import emitter
+from deploy.sandbox.s4hana.masters import plant_company_codes
+from deploy.sandbox.s4hana.schema import read_property
+from deploy.sandbox.s4hana.sessions import CommunicationUser, Door
+from deploy.sandbox.s4hana.state import Clock, Tenant
+
+CONNECTOR_USER = CommunicationUser("TL_CONNECTOR", "sandbox-s4hana-connector-password")
+FIRM_USER = CommunicationUser("TL_FIRM", "sandbox-s4hana-firm-password")
+
+
+def simulator(
+    *, users: tuple[CommunicationUser, ...] = (CONNECTOR_USER, FIRM_USER), clock: Clock | None = None, **switches: Any
+) -> Simulator:
+    """An empty tenant that knows these communication users; `switches` are those of `configure`."""
+    deliveries = Deliveries("s4hana")
+    tenant = Tenant(clock, emitter(deliveries))
+    door = Door(users, tenant.customizing.switches, tenant.now)
+    desk = FrontDesk(tenant, door)
+    wire = Wire(desk, throttled=too_many, expire=door.expire)
+
+    def reset() -> None:
+        tenant.reset()
+        door.expire()
+        plant_company_codes(tenant)
+
+    configure = _switches(tenant, door)
+    reset()
+    configure(switches)
+    for one in fields(Switches):
+        setattr(tenant.customizing.seeded, one.name, getattr(tenant.customizing.switches, one.name))
+    return Simulator("s4hana", wire, deliveries, reset, tenant.counts, configure)
+
+
+def _switches(tenant: Tenant, door: Door) -> Callable[[dict[str, Any]], None]:
+    """The fields of `Switches` · `closed_periods`, `open_periods` ["2026-10"] · `locked`, `unlocked` first keys of rows ·
+    `custom_fields` {set: {name: "String(40)"}} · `company_codes` [{code, name, country, currency}] ·
+    `end_sessions` true: CSRF tokens become stale · `users` {name: password}.
+    """  # noqa: D205 - one sentence of switches
+    plain: Mapping[str, type[Any]] = {one.name: type(getattr(Switches(), one.name)) for one in fields(Switches)}
+    custom = tenant.customizing
+
+    def fields_of(sets: dict[str, dict[str, str]]) -> None:
+        for name, added in sets.items():
+            for field_name, spec in added.items():
+                tenant.add_field(name, read_property(field_name, f"{spec} custom"))
+
+    def companies(given: list[dict[str, str]]) -> None:
+        custom.company_codes.update({one["code"]: CompanyCode(**one) for one in given})
+        plant_company_codes(tenant)
+
+    handlers: dict[str, Callable[[Any], object]] = {
+        "closed_periods": custom.closed_periods.update,
+        "open_periods": custom.closed_periods.difference_update,
+        "locked": custom.locked.update,
+        "unlocked": custom.locked.difference_update,
+        "custom_fields": fields_of,
+        "company_codes": companies,
+        "end_sessions": lambda wanted: door.end_sessions() if wanted else None,
+        "users": lambda given: door.users.update({n: CommunicationUser(n, p) for n, p in given.items()}),
+    }
+
+    def configure(wanted: dict[str, Any]) -> None:
+        if strange := wanted.keys() - handlers.keys() - plain.keys():
+            raise KeyError(", ".join(sorted(strange)))
+        for name, value in wanted.items():
+            if name in plain and type(value) is not plain[name]:
+                raise TypeError(f"{name} must be {plain[name].__name__}")
+        for name, value in wanted.items():
+            if name in plain:
+                setattr(custom.switches, name, value)
+            else:
+                handlers[name](value)
+
+    return configure

@@ -1,0 +1,199 @@
+"""Between Dataverse's rows and the canonical models, in both directions; total functions, no sum is ever guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from shared.canonical.contracts import Contract, ContractApproval, ContractMilestone
+from shared.canonical.customers import Address, Customer
+from shared.canonical.money import Money, rounded
+from shared.canonical.opportunities import (
+    BillingModel,
+    DeliveryStatus,
+    InvoiceStatus,
+    Opportunity,
+    OpportunityLine,
+)
+from shared.canonical.references import SourceRef
+from shared.errors.taxonomy import FieldFinding, VendorDrift
+from system_apis.connectors.dynamics_sales.payloads import (
+    ACTIVE,
+    WON,
+    Agreement,
+    Buyer,
+    Deal,
+    LinePayload,
+    MilestonePayload,
+    OpportunityPayload,
+)
+from system_apis.ports.binding import Binding
+
+Model = TypeVar("Model")
+Whole = TypeVar("Whole", Deal, Agreement, Buyer)
+
+
+def changed_at(whole: Deal | Agreement | Buyer) -> datetime:
+    """When the record or one that belongs to it last changed."""
+    return max(row.modified_on for row in (whole.row, *whole.children))
+
+
+def version_of(whole: Deal | Agreement | Buyer) -> str:
+    """The highest row version and how many rows: a row that went shows in the second, all else in the first."""
+    rows = (whole.row, *whole.children)
+    return f"{max(row.version for row in rows)}-{len(rows)}"
+
+
+def mapped(binding: Binding, make: Callable[[Whole, Binding], Model], whole: Whole) -> Model:
+    """The canonical model; a value it refuses is VendorDrift naming row and field."""
+    try:
+        model = make(whole, binding)
+    except ValidationError as error:
+        listed = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
+    except ValueError as error:  # a word that is none of an enumeration's, a sum that is none
+        listed = [("", str(error))]
+    else:
+        return model
+    findings = [FieldFinding(field or "(value)", reason) for field, reason in listed]
+    told = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
+    raise VendorDrift(f"{binding.system} row {whole.row.id} cannot be read: {told}", findings=findings)
+
+
+def to_opportunity(deal: Deal, binding: Binding) -> Opportunity:
+    """A deal with its lines, in the order of their references."""
+    row = deal.row
+    lines = (_line(line, row) for line in deal.children)
+    return Opportunity(
+        tenant=binding.tenant,
+        id=binding.identify("opportunity", row.id),
+        source=_source(deal, binding),
+        reference=row.reference or row.id,
+        name=row.name,
+        customer_id=binding.identify("customer", row.account_id),
+        customer_ref=row.account_id,
+        is_won=row.state == WON,
+        amount=_money(_needed(_won(row, row.actual, row.estimated), "estimatedvalue"), row.currency.code),
+        close_on=_needed(_won(row, row.closed_on, row.expected_on), "estimatedclosedate"),
+        region=row.region,
+        legal_entity_code=row.legal_entity,
+        owner=row.sales_owner or row.record_owner,
+        revision=row.revision or 1,
+        lines=tuple(sorted(lines, key=lambda line: line.reference)),
+    )
+
+
+def to_customer(buyer: Buyer, binding: Binding) -> Customer:
+    """A customer with its billing address; the address lines become one text."""
+    row = buyer.row
+    lines = [line for line in (row.line1, row.line2, row.line3) if line]
+    return Customer(
+        tenant=binding.tenant,
+        id=binding.identify("customer", row.id),
+        source=_source(buyer, binding),
+        name=row.name,
+        parent_id=binding.identify("customer", row.parent_id) if row.parent_id else None,
+        bill_to=Address(
+            street="\n".join(lines) or None, city=row.city, postal_code=row.postal_code, country=row.country
+        ),
+        tax_id=row.tax_id,
+        requires_purchase_order=row.po_required,
+        industry=None if row.industry is None else str(row.industry),
+    )
+
+
+def to_contract(agreement: Agreement, binding: Binding) -> Contract:
+    """A contract with its milestones, in the order of their references; one out of use may not be worked under."""
+    row = agreement.row
+    milestones = (_milestone(milestone, binding) for milestone in agreement.children)
+    approval = ContractApproval(row.approval) if row.approval else ContractApproval.IN_REVIEW
+    return Contract(
+        tenant=binding.tenant,
+        id=binding.identify("contract", row.id),
+        source=_source(agreement, binding),
+        reference=row.reference or row.id,
+        opportunity_id=binding.identify("opportunity", row.opportunity_id),
+        approval=approval if row.state == ACTIVE else ContractApproval.REJECTED,
+        signed_on=row.signed_on,
+        payment_terms_days=row.payment_terms_days,
+        cap=None if row.cap is None else _money(row.cap, row.currency.code),
+        purchase_order=row.po_number,
+        rate_card_code=row.rate_card,
+        revision=row.revision or 1,
+        milestones=tuple(sorted(milestones, key=lambda milestone: milestone.reference)),
+    )
+
+
+def from_delivery_status(status: DeliveryStatus) -> dict[str, Any]:
+    """The delivery columns in our words."""
+    return {
+        "thl_deliverystage": status.stage.value,
+        "thl_projectid": status.project_id,
+        "thl_psaprojectid": status.project_ref,
+        "thl_deliverymessage": (status.message or "").strip() or None,
+    }
+
+
+def from_invoice_status(opportunity_ref: str, status: InvoiceStatus) -> dict[str, Any]:
+    """The columns of a thl_invoicestatus but its key, in our words."""
+    return {
+        "_thl_opportunityid_value": opportunity_ref,
+        "thl_invoiceref": status.invoice_ref,
+        "thl_period": status.period,
+        "thl_stage": status.stage.value,
+        "transactioncurrencyid": {"isocurrencycode": status.gross.currency},
+        "thl_gross": status.gross.amount,
+        "thl_paid": status.paid.amount,
+    }
+
+
+def _source(whole: Deal | Agreement | Buyer, binding: Binding) -> SourceRef:
+    return binding.source(whole.row.id, version_of(whole), changed_at(whole))
+
+
+def _won(row: OpportunityPayload, won: Model | None, expected: Model | None) -> Model | None:
+    """What holds of a won deal, else what is expected of it."""
+    return won if row.state == WON and won is not None else expected if expected is not None else won
+
+
+def _needed(value: Model | None, column: str) -> Model:
+    if value is None:
+        raise ValueError(f"{column} has no value")
+    return value
+
+
+def _line(line: LinePayload, deal: OpportunityPayload) -> OpportunityLine:
+    """A sold line; the vendor's extended amount has the tax in it."""
+    if line.pricing_error:
+        raise ValueError(f"line {line.id} is priced with error {line.pricing_error}: its amount does not count")
+    code = line.product.number if line.product else line.write_in
+    return OpportunityLine(
+        ref=line.id,
+        reference=line.reference or line.id,
+        product_code=code or line.id,
+        workstream=line.workstream,
+        amount=_money(line.extended - (line.tax or 0), deal.currency.code),
+        billing_model=BillingModel(line.billing_model),
+        start_on=line.start_on or _needed(_won(deal, deal.closed_on, deal.expected_on), "estimatedclosedate"),
+    )
+
+
+def _milestone(milestone: MilestonePayload, binding: Binding) -> ContractMilestone:
+    return ContractMilestone(
+        id=binding.identify("milestone", milestone.id),
+        reference=milestone.reference or milestone.id,
+        line_reference=milestone.line_reference,
+        workstream=milestone.workstream,
+        name=milestone.name,
+        amount=_money(milestone.amount, milestone.currency.code),
+        due_on=milestone.due_on,
+    )
+
+
+def _money(amount: Decimal, currency: str) -> Money:
+    """The sum with the digits its currency knows; one with more is refused, nothing is rounded away."""
+    fitting = rounded(amount, currency)
+    return Money(amount=fitting if fitting == amount else amount, currency=currency)

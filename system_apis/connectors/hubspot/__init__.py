@@ -1,0 +1,1 @@
+"""Connector to HubSpot CRM; vendor words may stand here and nowhere above."""

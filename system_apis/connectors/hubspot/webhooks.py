@@ -1,0 +1,146 @@
+"""Events that HubSpot posts to us, read as hints; signature first, content second."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotAuthenticated
+from system_apis.connectors.hubspot.mapping import hint_key
+from system_apis.fields import load_fields
+from system_apis.ports.binding import Binding
+from system_apis.ports.changes import ChangedEntity, ChangeHint, WebhookDelivery
+
+_WINDOW_MS = 300_000
+_MOST_DIGITS = 15
+_ABOUT: dict[str, ChangedEntity] = {"deal": "opportunity", "company": "customer"}
+# What the vendor decodes in an address before it signs it; all else stays as it is called.
+_DECODED = {
+    "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(", "%29": ")",
+    "%2A": "*", "%2C": ",", "%3B": ";",
+}  # fmt: skip
+
+
+class _Event(BaseModel):
+    """One event; the newer pages call its type `eventType`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: str = Field(validation_alias=AliasChoices("subscriptionType", "eventType"))
+    occurred_ms: int = Field(alias="occurredAt", ge=0, le=253_402_300_799_000)
+    object_id: int | None = Field(default=None, alias="objectId")
+    object_type: str | None = Field(default=None, alias="objectTypeId")
+    property_name: str | None = Field(default=None, alias="propertyName")
+    association: str = Field(default="", alias="associationType")
+    from_id: int | None = Field(default=None, alias="fromObjectId")
+    to_id: int | None = Field(default=None, alias="toObjectId")
+    primary_id: int | None = Field(default=None, alias="primaryObjectId")
+    merged_ids: list[int] = Field(default=[], alias="mergedObjectIds")
+    new_id: int | None = Field(default=None, alias="newObjectId")
+
+
+_Events: TypeAdapter[list[_Event]] = TypeAdapter(Annotated[list[_Event], Field(min_length=1, max_length=1000)])
+
+
+def signed_address(url: str) -> str:
+    """The address as it enters the signature."""
+    for code, sign in _DECODED.items():
+        url = url.replace(code, sign).replace(code.lower(), sign)
+    return url
+
+
+def signature(secret: str, url: str, body: bytes, timestamp: str) -> str:
+    """The v3 signature of a POST to an address."""
+    signed = f"POST{signed_address(url)}".encode() + body + timestamp.encode()
+    return base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
+
+
+class HubspotIntake:
+    """WebhookIntake for one portal."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._secret = binding.secret("webhook_secret")
+        self._url = binding.setting("webhook_url")
+        self._contract_type = binding.settings.get("contract_type_id")
+        fields = load_fields(Path(__file__).parent, binding.overrides)["opportunity"]
+        self._ours = {place.path for place in fields.places.values() if place.written}
+
+    def read(self, delivery: WebhookDelivery) -> Sequence[ChangeHint]:
+        """The hints of a list of events; none for what we write ourselves and for objects we do not follow."""
+        self._check(delivery)
+        hints: dict[str, ChangeHint] = {}
+        for event in _read(delivery.body):
+            at = datetime.fromtimestamp(event.occurred_ms / 1000, UTC)
+            for entity, ref in self._records(event):
+                key = hint_key(entity, ref, at)
+                hints[key] = ChangeHint(entity, ref, key, at)
+        return list(hints.values())
+
+    def _records(self, event: _Event) -> list[tuple[ChangedEntity, str]]:
+        kind, _, change = event.kind.partition(".")
+        entity = _ABOUT.get(kind)
+        if kind == "object" and event.object_type and event.object_type == self._contract_type:
+            entity = "contract"
+        if change == "associationChange":
+            return _linked(kind, event)
+        if entity is None or event.property_name in self._ours:
+            return []
+        if change == "merge":
+            ids = [event.primary_id, event.new_id, *event.merged_ids, event.object_id]
+        elif event.object_id is None:
+            finding = FieldFinding("objectId", "is missing")
+            raise InvalidRequest("The events cannot be read.", findings=[finding])
+        else:
+            ids = [event.object_id]
+        return [(entity, str(one)) for one in dict.fromkeys(ids) if one is not None]
+
+    def _check(self, delivery: WebhookDelivery) -> None:
+        stamp = _wanted(delivery.headers, "x-hubspot-request-timestamp")
+        offered = _wanted(delivery.headers, "x-hubspot-signature-v3")
+        if not stamp.isdigit() or len(stamp) > _MOST_DIGITS:
+            raise _refused("x-hubspot-request-timestamp", "is not a time")
+        if abs(delivery.received_at.timestamp() * 1000 - int(stamp)) > _WINDOW_MS:
+            raise _refused("x-hubspot-request-timestamp", "is outside the replay window")
+        expected = signature(self._secret, self._url, delivery.body, stamp)
+        if not hmac.compare_digest(expected, offered):
+            raise _refused("x-hubspot-signature-v3", "does not fit method, address, body and time")
+
+
+def _linked(kind: str, event: _Event) -> list[tuple[ChangedEntity, str]]:
+    """The deal or company whose circle has changed: the end the event speaks from."""
+    entity = _ABOUT.get(kind)
+    source = event.association.partition("_TO_")[0].lower()
+    ref = event.to_id if event.association.endswith(f"_TO_{kind.upper()}") and source != kind else event.from_id
+    return [(entity, str(ref))] if entity and ref is not None else []
+
+
+def _refused(field: str, reason: str) -> NotAuthenticated:
+    return NotAuthenticated("The delivery is not signed as agreed.", findings=[FieldFinding(field, reason)])
+
+
+def _wanted(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name, "")
+    if not value or not value.isascii():
+        raise _refused(name, "is missing")
+    return value
+
+
+def _read(body: bytes) -> list[_Event]:
+    try:
+        return _Events.validate_json(body)
+    except ValidationError as error:
+        listed = error.errors(include_url=False, include_input=False)
+        findings = [FieldFinding(".".join(map(str, e["loc"])) or "(body)", e["msg"]) for e in listed]
+        raise InvalidRequest("The events cannot be read.", findings=findings) from error
+
+
+def open_intake(binding: Binding) -> HubspotIntake:
+    """The intake of a tenant. Raises Misconfigured when the webhooks' secret or address is missing."""
+    return HubspotIntake(binding)

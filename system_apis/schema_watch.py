@@ -1,0 +1,88 @@
+"""Compares every connection's mapping with its vendor's schema, at start and again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from shared.errors.taxonomy import PlatformError
+from shared.persistence import Database
+from shared.telemetry import bind, counter, gauge, get_logger, new_correlation_id
+from system_apis.catalog import Bound, Catalog
+from system_apis.schema_drift import DriftFinding, drift_findings, kinds_of
+from system_apis.schema_store import SchemaStore, StandingFinding
+
+log = get_logger("system.schema")
+_standing = gauge("throughline_system_schema_findings", ["tenant", "system"], "Places where a mapping does not fit.")
+_checked = counter(
+    "throughline_system_schema_checks_total", ["system", "outcome"], "Schema checks by what came of them."
+)
+_FIRST_SECONDS: Final = 5.0
+_LONGEST: Final = 120.0
+
+
+class SchemaWatch:
+    """One loop per connection; a vendor that cannot be asked is asked again at the next turn."""
+
+    def __init__(self, database: Database, catalog: Catalog, *, every_seconds: float) -> None:
+        """`every_seconds` between checks; 0: only on request."""
+        self._store = SchemaStore(database)
+        self._every = every_seconds
+        self._connections = {(one.tenant, one.vendor): one for one in catalog.all()}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin checking."""
+        if self._every > 0:
+            self._tasks = [asyncio.create_task(self._keep_checking(one)) for one in self._connections.values()]
+
+    async def stop(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def check(self, bound: Bound) -> Sequence[DriftFinding]:
+        """Compare now; everything that does not fit. Raises what the vendor's metadata call raises."""
+        told = await bound.connector.describe(bound.fields.objects())
+        before = await self._store.snapshot(bound.tenant, bound.vendor)
+        found = drift_findings(bound.fields, told, before)
+        now = datetime.now(UTC)
+        fresh = await self._store.keep(bound.tenant, bound.vendor, found, kinds_of(told), checked_at=now)
+        for one in fresh:
+            log.warning(
+                "schema_drift",
+                tenant=bound.tenant,
+                vendor=bound.vendor,
+                entity=one.entity,
+                field=one.field,
+                kind=one.kind.value,
+                reason=one.reason,
+            )
+        _standing.labels(bound.tenant, bound.vendor).set(len(found))
+        return found
+
+    async def standing(self, bound: Bound) -> tuple[list[StandingFinding], datetime | None]:
+        """What does not fit at present, and when that was last looked at."""
+        findings = await self._store.standing(bound.tenant, bound.vendor)
+        return findings, await self._store.checked_at(bound.tenant, bound.vendor)
+
+    async def _keep_checking(self, bound: Bound) -> None:
+        pause = min(_FIRST_SECONDS, self._every)
+        while True:
+            await asyncio.sleep(pause)
+            pause = self._every if await self._survived(bound) else min(self._every, _LONGEST)
+
+    async def _survived(self, bound: Bound) -> bool:
+        with bind(tenant=bound.tenant, correlation_id=new_correlation_id()):
+            outcome = (await asyncio.gather(self.check(bound), return_exceptions=True))[0]
+            if isinstance(outcome, PlatformError):
+                log.warning("schema_check_failed", vendor=bound.vendor, code=outcome.code, said=outcome.message)
+            elif isinstance(outcome, BaseException):
+                log.error("schema_check_broke", vendor=bound.vendor, exc_info=outcome)
+            failed = isinstance(outcome, BaseException)
+            code = outcome.code if isinstance(outcome, PlatformError) else "defect"
+            _checked.labels(bound.vendor, code if failed else "ok").inc()
+            return not failed

@@ -1,0 +1,145 @@
+"""A removed, renamed or newly required field is found before a run fails, and forgotten once it is mended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from shared.errors.taxonomy import VendorUnavailable
+from shared.persistence import Database, upgrade
+from system_apis.catalog import Bound, Catalog
+from system_apis.fields import FieldMap, load_fields
+from system_apis.ports.schema import FieldFacts
+from system_apis.schema_drift import DriftKind, drift_findings, kinds_of
+from system_apis.schema_watch import SchemaWatch
+
+PLACES: dict[str, Any] = {
+    "opportunity": {
+        "object": "Deal",
+        "fields": {
+            "region": "Region__c",
+            "delivery_stage": {"path": "Delivery__c", "written": True},
+            "model": {"path": "Model__c", "values": {"T": "time", "F": "fixed"}},
+        },
+    }
+}
+WHOLE = (
+    FieldFacts("Id", "id", is_writable=False),
+    FieldFacts("Region__c", "text"),
+    FieldFacts("Delivery__c", "text"),
+    FieldFacts("Model__c", "picklist", values=("T", "F")),
+)
+
+
+@pytest.fixture
+def fields(tmp_path: Path) -> FieldMap:
+    (tmp_path / "fields.yaml").write_text(yaml.safe_dump(PLACES), encoding="utf-8")
+    return load_fields(tmp_path)
+
+
+def without(name: str, *more: FieldFacts) -> dict[str, Sequence[FieldFacts]]:
+    return {"Deal": (*(fact for fact in WHOLE if fact.name != name), *more)}
+
+
+BEFORE = kinds_of({"Deal": WHOLE})
+
+
+@pytest.mark.parametrize(
+    ("told", "before", "found"),
+    [
+        ({"Deal": WHOLE}, BEFORE, []),
+        ({}, BEFORE, [("Deal", DriftKind.OBJECT_MISSING)]),
+        (without("Region__c"), BEFORE, [("region", DriftKind.FIELD_MISSING)]),
+        (without("Region__c", FieldFacts("Sales_Region__c", "text")), BEFORE, [("region", DriftKind.FIELD_RENAMED)]),
+        (without("Region__c", FieldFacts("Sales_Region__c", "text")), {}, [("region", DriftKind.FIELD_MISSING)]),
+        (without("Region__c", FieldFacts("Region__c", "number")), BEFORE, [("region", DriftKind.TYPE_CHANGED)]),
+        (
+            without("Delivery__c", FieldFacts("Delivery__c", "text", is_writable=False)),
+            BEFORE,
+            [("delivery_stage", DriftKind.READ_ONLY)],
+        ),
+        (
+            without("Model__c", FieldFacts("Model__c", "picklist", values=("T", "F", "R"))),
+            BEFORE,
+            [("model", DriftKind.VALUE_UNMAPPED)],
+        ),
+        (
+            without("", FieldFacts("Cost_Centre__c", "text", is_required=True)),
+            BEFORE,
+            [("Cost_Centre__c", DriftKind.NEWLY_REQUIRED)],
+        ),
+    ],
+)
+def test_each_kind_of_drift_is_found(
+    fields: FieldMap, told: Any, before: Mapping[str, Mapping[str, str]], found: list[tuple[str, DriftKind]]
+) -> None:
+    assert [(one.field, one.kind) for one in drift_findings(fields, told, before)] == found
+
+
+class Vendor:
+    """Tells whatever schema a test gives it."""
+
+    def __init__(self) -> None:
+        self.told: Mapping[str, Sequence[FieldFacts]] | None = {"Deal": WHOLE}
+        self.asked = 0
+
+    async def describe(self, objects: Sequence[str]) -> Mapping[str, Sequence[FieldFacts]]:
+        self.asked += 1
+        if self.told is None:
+            raise VendorUnavailable("acme cannot be reached.")
+        return {name: self.told[name] for name in objects if name in self.told}
+
+
+@pytest.fixture
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    upgrade(postgres_url, "system_apis")
+    made = Database(postgres_url, pool=4, application="test")
+    yield made
+    await made.aclose()
+
+
+def watched(database: Database, fields: FieldMap, vendor: Vendor, **how: Any) -> tuple[SchemaWatch, Bound]:
+    bound = Bound("harbour", "crm", "acme", cast("Any", vendor), None, fields)
+    return SchemaWatch(database, Catalog([bound]), **how), bound
+
+
+async def test_a_finding_stands_until_it_is_mended(database: Database, fields: FieldMap) -> None:
+    vendor = Vendor()
+    watch, bound = watched(database, fields, vendor, every_seconds=0)
+    assert await watch.check(bound) == ()
+    vendor.told = without("Region__c", FieldFacts("Sales_Region__c", "text"))
+    await watch.check(bound)
+    standing, first_at = await watch.standing(bound)
+    assert [(one.finding.field, one.finding.kind) for one in standing] == [("region", DriftKind.FIELD_RENAMED)]
+    await watch.check(bound)
+    again, later_at = await watch.standing(bound)
+    assert again == standing, "the day it was found, and what the field was called, are kept"
+    assert first_at
+    assert later_at
+    assert later_at > first_at
+    vendor.told = {"Deal": WHOLE}
+    await watch.check(bound)
+    assert (await watch.standing(bound))[0] == []
+
+
+async def test_it_is_checked_at_start_and_again_and_a_vendor_that_is_down_is_asked_again(
+    database: Database, fields: FieldMap
+) -> None:
+    vendor = Vendor()
+    vendor.told = None
+    watch, bound = watched(database, fields, vendor, every_seconds=0.05)
+    watch.start()
+    try:
+        async with asyncio.timeout(10):
+            while vendor.asked < 2:  # noqa: ASYNC110 - the watch tells nobody
+                await asyncio.sleep(0.01)
+            vendor.told = without("Region__c")
+            while not (await watch.standing(bound))[0]:  # noqa: ASYNC110 - the watch tells nobody
+                await asyncio.sleep(0.01)
+    finally:
+        await watch.stop()
