@@ -6,10 +6,10 @@ FIRM ?= deploy/sandbox/firm
 SYSTEMS = $(if $(CRM),--crm "$(CRM)") $(if $(PSA),--psa "$(PSA)") $(if $(ERP),--erp "$(ERP)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo matrix up load down status test lint types architecture check bench openapi lock clean
+.PHONY: help demo matrix up load down status test lint types architecture check bench bench-entries openapi lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(BIN)/.runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Throughline needs Python 3.11, 3.12 or 3.13, this is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'
@@ -63,6 +63,9 @@ check: $(BIN)/.development
 
 bench: $(BIN)/.development ## figures as one JSON: policy chain against bare app, throughput, memory
 	@$(BIN)/python -m deploy.local.bench
+
+bench-entries: $(BIN)/.runtime ## time entries per second through the system tier, per PSA, vendor near and far
+	@$(BIN)/python -m deploy.local.bench_entries
 
 openapi: $(BIN)/.runtime ## export the API documents to openapi/
 	$(BIN)/throughline openapi

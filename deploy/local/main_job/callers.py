@@ -54,6 +54,10 @@ class Caller:
         """The body of a POST; a repeat after a limit carries the same idempotency key."""
         return await self._call("POST", path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
 
+    async def put(self, path: str, body: Any) -> Any:
+        """The body of a PUT, which may be repeated by nature."""
+        return await self._call("PUT", path, json=body)
+
     async def pages(self, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
         """All items of a list."""
         cursor: str | None = None

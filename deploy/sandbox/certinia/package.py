@@ -9,7 +9,19 @@ from deploy.sandbox.certinia import billing, timecards
 from deploy.sandbox.certinia.formulas import FORMULAS
 from deploy.sandbox.certinia.rules import CHECKS
 from deploy.sandbox.certinia.switches import Switches
-from deploy.sandbox.certinia.words import BATCH, EVENT, EXPENSE, HEADER, ITEM, MILESTONE, PROJECT, REPORT, SOURCES, SPLIT, stopped
+from deploy.sandbox.certinia.words import (
+    BATCH,
+    EVENT,
+    EXPENSE,
+    HEADER,
+    ITEM,
+    MILESTONE,
+    PROJECT,
+    REPORT,
+    SOURCES,
+    SPLIT,
+    stopped,
+)
 from deploy.sandbox.salesforce.automation import Automation, before_save
 from deploy.sandbox.salesforce.changes import Caller
 from deploy.sandbox.salesforce.org import ADMIN_USER
@@ -41,7 +53,9 @@ class Package:
             before=self._before,
             after=self._after,
             before_delete=billing.check_delete,
-            unlocked=lambda records: frozenset({str((records.find_one("User", "Username", ADMIN_USER) or {}).get("Id"))}),
+            unlocked=lambda records: frozenset(
+                {str((records.find_one("User", "Username", ADMIN_USER) or {}).get("Id"))}
+            ),
             formulas=FORMULAS,
             approvals={HEADER: _STEPS, REPORT: _STEPS},
         )

@@ -42,7 +42,9 @@ def _billing_order(row: Row, before: Row | None, what: str) -> None:
     _invoice_fields(row)
     if before is None:
         return
-    if (before["pse__Billed__c"] or before["pse__Invoiced__c"]) and row["pse__Bill_Date__c"] != before["pse__Bill_Date__c"]:
+    if (before["pse__Billed__c"] or before["pse__Invoiced__c"]) and row["pse__Bill_Date__c"] != before[
+        "pse__Bill_Date__c"
+    ]:
         raise invalid("The bill date is locked once billed.", "pse__Bill_Date__c")
     if before["pse__Invoiced__c"] and row["pse__Invoice_Date__c"] != before["pse__Invoice_Date__c"]:
         raise invalid("The invoice date is locked once invoiced.", "pse__Invoice_Date__c")

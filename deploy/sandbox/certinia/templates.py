@@ -53,9 +53,7 @@ def _action(key: str, sobject: str, switches: Switches) -> Action:
     return act
 
 
-def _create(
-    org: Org, given: Json, sobject: str, of: str, caller: Caller, switches: Switches
-) -> tuple[str, str | None]:
+def _create(org: Org, given: Json, sobject: str, of: str, caller: Caller, switches: Switches) -> tuple[str, str | None]:
     records = org.records
     template = records.get(PROJECT, _id(str(given["TemplateProjectId"])))
     holder = records.get(sobject, _id(of))

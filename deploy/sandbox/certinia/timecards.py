@@ -54,7 +54,10 @@ def split(writes: Writes, header: Row, caller: Caller) -> None:
     if start is None or end is None:
         return
     table = writes.schema[SPLIT]
-    there = {one["pse__Start_Date__c"]: one for one in writes.records.children(SPLIT, "pse__Timecard_Header__c", header["Id"])}
+    there = {
+        one["pse__Start_Date__c"]: one
+        for one in writes.records.children(SPLIT, "pse__Timecard_Header__c", header["Id"])
+    }
     for first, last in periods(start, end):
         values = _of_period(header, first, last)
         stands = there.pop(first, None)
@@ -86,4 +89,3 @@ def roll_up(writes: Writes, header_id: str, caller: Caller) -> None:
         return
     flags: Row = {name: all(one[name] for one in splits) for name in ("pse__Billed__c", "pse__Invoiced__c")}
     writes.set_by_itself(writes.schema[HEADER], header_id, flags, caller)
-

@@ -61,12 +61,9 @@ def _state(table: Table, row: Row, given: Row) -> None:
     if not states or not {"statecode", "statuscode"} & given.keys():
         return
     state, status = row["statecode"], row["statuscode"]
-    if "statuscode" not in given:
+    if "statuscode" not in given and state is not None:
         row["statuscode"] = next(value for value, of in states.items() if of == state)
-    elif "statecode" in given and states.get(int(str(status))) != state:
-        text = f"{status} is not a valid status code for state code {state} on {table.name} with Id {row[table.id_column]}."
-        raise DataverseError(400, "0x80048408", text)
-    elif "statecode" not in given and states.get(int(str(status))) != state:
+    elif status is None or states.get(int(str(status))) != state:
         raise DataverseError(400, "0x80048408", f"{status} is not a valid status code for state code {state}.")
 
 
@@ -76,7 +73,7 @@ def _opportunity(records: Records, row: Row, before: Row, given: Row, habits: Ha
     elif "customerid" in given and records.get("account", given["customerid"]):
         row["parentaccountid"] = given["customerid"]
     was, now = before.get("statecode", OPEN), row["statecode"]
-    if now != was and now != OPEN and not habits.win_by_patch:
+    if now not in {was, OPEN} and not habits.win_by_patch:
         raise business_rule("Use WinOpportunity or LoseOpportunity to close an opportunity.")
     if was != OPEN and given.keys() - {"statecode", "statuscode"} and habits.closed_rows == "locked":
         raise business_rule("The opportunity is closed; it cannot be edited unless it is reopened.")
@@ -129,7 +126,7 @@ _RULES: dict[str, Callable[[Records, Row, Row, Row, Habits], None]] = {
 }
 
 
-def before_save(  # noqa: PLR0913 - what a plug-in is given
+def before_save(
     records: Records, table: Table, row: Row, before: Row, given: Row, habits: Habits, base_id: str
 ) -> None:
     """Complete and check a row that is about to be kept; `before` is empty for a new one. Raises DataverseError."""

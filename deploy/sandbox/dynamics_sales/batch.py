@@ -57,7 +57,7 @@ def _change_set(environment: Environment, call: Call, parts: Sequence[BatchCall]
     for part in parts:
         try:
             if part.method == "GET":
-                raise bad_query("GET requests are not allowed in a change set.")  # noqa: TRY301 - one place undoes
+                raise bad_query("GET requests are not allowed in a change set.")
             reply = answer(environment, _inner(call, part, made))
         except DataverseError as error:
             environment.writes.roll_back(mark)
@@ -79,7 +79,9 @@ def _inner(call: Call, part: BatchCall, made: dict[str, str]) -> Call:
     text = part.body.decode("utf-8", "replace")
     body = None
     if text.strip():
-        filled = re.sub(r'("[^"]*@odata\.(?:bind|id)"\s*:\s*")(\$\d+)"', lambda m: f'{m[1]}{_REFERENCE.sub(address, m[2])}"', text)
+        filled = re.sub(
+            r'("[^"]*@odata\.(?:bind|id)"\s*:\s*")(\$\d+)"', lambda m: f'{m[1]}{_REFERENCE.sub(address, m[2])}"', text
+        )
         body = read_json(filled.encode())
     headers = {"prefer": call.headers.get("prefer", ""), **part.headers}
     return Call(part.method, split_path(path.path), split_query(path.query), body, headers, call.caller, call.root)

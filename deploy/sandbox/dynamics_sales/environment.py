@@ -57,6 +57,8 @@ class Environment:
             setattr(self.limits, part, _LIMITS[part](value))
         elif name == "advance_days":
             self._ahead += timedelta(days=float(value))
+        elif name == "page_size":
+            self.queries.most = int(value)
         elif name == "delta_days":
             self.queries.tracking.days = float(value)
         elif name == "expired_delta_status":

@@ -22,7 +22,9 @@ class DataverseError(Exception):
         """The body; `is_detailed` adds what callers get who asked for all annotations."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if is_detailed:
-            error["@Microsoft.PowerApps.CDS.HelpLink"] = f"http://go.microsoft.com/fwlink/?LinkID=398563&error={self.code}"
+            error["@Microsoft.PowerApps.CDS.HelpLink"] = (
+                f"http://go.microsoft.com/fwlink/?LinkID=398563&error={self.code}"
+            )
             error["@Microsoft.PowerApps.CDS.InnerError.Message"] = self.message
         return {"error": error}
 
@@ -50,7 +52,9 @@ def too_long(column: str, table: str, longest: int) -> DataverseError:
 
 def out_of_range(column: str, table: str, allowed: str) -> DataverseError:
     """A choice or number the column does not take."""
-    text = f"A validation error occurred. The value of '{column}' on record of type '{table}' is outside the valid range."
+    text = (
+        f"A validation error occurred. The value of '{column}' on record of type '{table}' is outside the valid range."
+    )
     return DataverseError(400, "0x8004431a", f"{text} Accepted Values: {allowed}")
 
 

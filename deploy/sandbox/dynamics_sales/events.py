@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -45,17 +45,24 @@ def _wrapped(column: Column, value: Value) -> Any:
     if column.kind == "money":
         return {"__type": f"Money:{_CONTRACTS}", "Value": float(value) if isinstance(value, Decimal) else value}
     if column.kind in LOOKUPS:
-        reference = {"Id": value, "KeyAttributes": [], "LogicalName": column.targets[0], "Name": None, "RowVersion": None}
+        reference = {
+            "Id": value,
+            "KeyAttributes": [],
+            "LogicalName": column.targets[0],
+            "Name": None,
+            "RowVersion": None,
+        }
         return {"__type": f"EntityReference:{_CONTRACTS}", **reference}
-    if isinstance(value, datetime):
-        return f"/Date({int(value.timestamp() * 1000)})/"
     if isinstance(value, date):
-        return f"/Date({int(datetime(value.year, value.month, value.day).timestamp() * 1000)})/"
+        moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return f"/Date({int(moment.timestamp() * 1000)})/"
     return float(value) if isinstance(value, Decimal) else to_json(value)
 
 
 def _pairs(table: Table, row: Row, names: Iterable[str]) -> list[Payload]:
-    return [{"key": name, "value": _wrapped(table.columns[name], row.get(name))} for name in names if name in table.columns]
+    return [
+        {"key": name, "value": _wrapped(table.columns[name], row.get(name))} for name in names if name in table.columns
+    ]
 
 
 def _labels(table: Table, row: Row, names: Iterable[str]) -> list[Payload]:
@@ -98,7 +105,9 @@ class Events:
         if table.name not in self.steps:
             return
         row_id = str(row[table.id_column])
-        target = reference(table.name, row_id) if message == "Delete" else entity(table, row, [table.id_column, *changed])
+        target = (
+            reference(table.name, row_id) if message == "Delete" else entity(table, row, [table.id_column, *changed])
+        )
         carried = STEPS.get(table.name, ())
         image = [{"key": "parent", "value": entity(table, row, carried)}] if carried else []
         context = self._context(message, table.name, row_id, caller, [{"key": "Target", "value": target}])

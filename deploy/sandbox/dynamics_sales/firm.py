@@ -263,7 +263,9 @@ class DataverseFirm:
         await self._wire.write_all(closed)
 
     async def _load_currencies(self, codes: set[str]) -> None:
-        there = {row["isocurrencycode"] async for row in self._wire.rows("transactioncurrencies", select="isocurrencycode")}
+        there = {
+            row["isocurrencycode"] async for row in self._wire.rows("transactioncurrencies", select="isocurrencycode")
+        }
         for code in sorted(codes - there):
             body = {
                 "currencyname": code,
@@ -279,13 +281,17 @@ class DataverseFirm:
         names = {row["product_code"]: row["product_code"] for row in tables["opportunity_lines"]}
         names |= {row["product_code"]: row["name"] for row in tables["products"]}
         writes = [
-            Write("PATCH", f"products(productnumber={_text(code)})", {"name": name, "quantitydecimal": 2, "producttypecode": 5})
+            Write(
+                "PATCH",
+                f"products(productnumber={_text(code)})",
+                {"name": name, "quantitydecimal": 2, "producttypecode": 5},
+            )
             for code, name in names.items()
         ]
         await self._wire.write_all(writes)
 
     async def _load_lines(self, rows: Sequence[Row]) -> None:
-        unit = [row["uomid"] async for row in self._wire.rows("uoms", select="uomid")][0]
+        unit = (await self._wire.call("GET", "uoms", select="uomid", top="1"))["value"][0]["uomid"]
         lines = [_line(row) for row in rows]
         for line in lines:
             line.body["uomid@odata.bind"] = f"/uoms({unit})"

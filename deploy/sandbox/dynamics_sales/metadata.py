@@ -195,7 +195,9 @@ def _table(key: Mapping[str, Any]) -> Table:
 
 def _chosen(listed: Sequence[Json], options: Mapping[str, str], table: str = "") -> list[Json]:
     try:
-        condition: Callable[[Any], bool] = parse_filter(options["$filter"]) if options.get("$filter") else lambda _: True
+        condition: Callable[[Any], bool] = (
+            parse_filter(options["$filter"]) if options.get("$filter") else lambda _: True
+        )
         expand = parse_expand(options.get("$expand", ""))
         select = parse_select(options.get("$select", ""))
     except ODataRefused as error:

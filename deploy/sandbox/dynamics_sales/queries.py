@@ -49,6 +49,7 @@ class Queries:
     def __init__(self, records: Records, renderer: Renderer, now: Callable[[], datetime]) -> None:
         """Rows are those of `records`; `now` tells how old a token is."""
         self.tracking = Tracking()
+        self.most = PAGE
         self._records = records
         self._renderer = renderer
         self._now = now
@@ -102,7 +103,7 @@ class Queries:
     def _page(
         self, table: Table, rows: Sequence[Row], options: Mapping[str, str], wishes: Wishes, address: str
     ) -> tuple[Sequence[Row], str | None]:
-        size = min(wishes.page_size or PAGE, PAGE)
+        size = min(wishes.page_size or self.most, self.most)
         place = self._place(options)
         start = place.offset if place else 0
         if place and (start == 0 or start > len(rows) or rows[start - 1][table.id_column] != place.after):
@@ -123,12 +124,14 @@ class Queries:
         place = self._place(options)
         began_at = place.began_at if place and place.began_at is not None else self._records.version
         rows = sorted(self._records.tables[table.name].rows.values(), key=lambda row: str(row[table.id_column]))
-        size = min(wishes.page_size or PAGE, PAGE)
+        size = min(wishes.page_size or self.most, self.most)
         start = place.offset if place else 0
         page = rows[start : start + size]
         body: Json = {"@odata.context": f"{context}/$delta"}
         if start + size < len(rows):
-            body["@odata.nextLink"] = self._link(options, address, Place(str(page[-1][table.id_column]), start + size, began_at))
+            body["@odata.nextLink"] = self._link(
+                options, address, Place(str(page[-1][table.id_column]), start + size, began_at)
+            )
         else:
             body["@odata.deltaLink"] = self._delta_link(options, address, began_at)
         return body | {"value": [self._renderer.row(table, row, columns, wishes) for row in page]}

@@ -40,7 +40,9 @@ class Records:
 
     def __init__(self) -> None:
         """An empty environment."""
-        self.tables = {table.name: Rows(table, indexes={name: {} for name in _indexed(table)}) for table in tables().values()}
+        self.tables = {
+            table.name: Rows(table, indexes={name: {} for name in _indexed(table)}) for table in tables().values()
+        }
         self.version = 1_000_000
         self._undo: list[Callable[[], None]] = []
         self._shuffled: set[str] = set()

@@ -162,7 +162,9 @@ def _part(environment: Environment, call: Call, table: Table, key: Key) -> Reply
         known = call.options.get("$filter")
         options = {**call.options, "$filter": f"{condition} and ({known})" if known else condition}
         context = f"{call.root}$metadata#{there.set_name}"
-        return Reply(200, environment.queries.list(there, options, call.wishes, f"{call.root}{there.set_name}", context))
+        return Reply(
+            200, environment.queries.list(there, options, call.wishes, f"{call.root}{there.set_name}", context)
+        )
     column = table.columns.get(name)
     if column is None or rest:
         raise no_segment(name)

@@ -60,7 +60,9 @@ class Renderer:
     def condition(self, text: str) -> Condition:
         """A `$filter`. Raises DataverseError."""
         try:
-            return parse_filter(text, version=4, resolve=self.resolve, functions={"Microsoft.Dynamics.CRM.In": _within(self)})
+            return parse_filter(
+                text, version=4, resolve=self.resolve, functions={"Microsoft.Dynamics.CRM.In": _within(self)}
+            )
         except ODataRefused as error:
             raise bad_query(str(error)) from None
 
@@ -86,7 +88,12 @@ class Renderer:
         return chosen if own in chosen else [*chosen, own]
 
     def row(
-        self, table: Table, row: Row, columns: Iterable[Column], wishes: Wishes, expand: Mapping[str, Expand] | None = None
+        self,
+        table: Table,
+        row: Row,
+        columns: Iterable[Column],
+        wishes: Wishes,
+        expand: Mapping[str, Expand] | None = None,
     ) -> Json:
         """One row."""
         body: Json = {"@odata.etag": etag(row)}

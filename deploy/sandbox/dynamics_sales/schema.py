@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 
 _NOTATION = re.compile(r"^(?P<kind>\w+)(?:\((?P<argument>.*)\))?(?P<flags>(?: \w+(?:=\S+)?)*)$")
-PREFIX = "thl_"
 LOOKUPS = frozenset({"lookup", "customer"})
 CHOICES = frozenset({"picklist", "state", "status"})
 EDM = {
@@ -59,7 +58,7 @@ class Column:
     @property
     def is_custom(self) -> bool:
         """Whether a publisher other than the vendor made it."""
-        return self.schema.startswith(PREFIX)
+        return self.schema[0].islower()
 
     @property
     def property(self) -> str:
@@ -135,7 +134,10 @@ def _state_columns(facts: dict[str, Any]) -> list[Column]:
         statuses[int(value)] = label
         states[int(value)] = int(state)
     known = _options(str(facts.get("states") or "0=Active|1=Inactive"))
-    return [Column("StateCode", "state", options=known), Column("StatusCode", "status", options=statuses, states=states)]
+    return [
+        Column("StateCode", "state", options=known),
+        Column("StatusCode", "status", options=statuses, states=states),
+    ]
 
 
 def _common(name: str, facts: dict[str, Any]) -> list[Column]:

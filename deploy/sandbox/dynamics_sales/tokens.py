@@ -109,7 +109,9 @@ class Tokens:
 
     def _is_signed(self, app: App, assertion: str, token_url: str) -> bool:
         try:
-            claims = jwt.decode(assertion, RSAKey.import_key(app.public_key or ""), algorithms=["RS256", "PS256"]).claims
+            claims = jwt.decode(
+                assertion, RSAKey.import_key(app.public_key or ""), algorithms=["RS256", "PS256"]
+            ).claims
         except (JoseError, ValueError):
             return False
         names = {claims.get("iss"), claims.get("sub")} == {app.client_id}

@@ -16,7 +16,7 @@ from deploy.sandbox.dynamics_sales.errors import bad_payload, out_of_range, too_
 from deploy.sandbox.dynamics_sales.records import Value
 from deploy.sandbox.dynamics_sales.schema import CHOICES, EDM, Column
 
-_MOST = {"money": Decimal("922337203685477"), "decimal": Decimal("100000000000")}
+_MOST = {"money": Decimal(922337203685477), "decimal": Decimal(100000000000)}
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
 _INT = 2**31
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "BRL": "R$"}
@@ -24,8 +24,6 @@ SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "BRL": "R$"}
 
 def read_json(content: bytes) -> Any:
     """A body with its fractions as decimals. Raises DataverseError."""
-
-
     try:
         return json.loads(content, parse_float=Decimal)
     except (ValueError, RecursionError):

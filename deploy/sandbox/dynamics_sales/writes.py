@@ -170,9 +170,7 @@ class Writes:
             if at and annotation == "odata.bind":
                 column, target = self._navigated(table, column_name)
                 given[column.name] = None if value is None else self.target(str(value), (target,))
-            elif at:
-                continue
-            elif name in _SET_BY_PLATFORM or name.endswith("_base"):
+            elif at or name in _SET_BY_PLATFORM or name.endswith("_base"):
                 continue
             else:
                 column = table.columns.get(name)

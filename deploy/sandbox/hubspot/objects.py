@@ -57,7 +57,7 @@ class Objects:
     def _list(self, call: Call, table: Table) -> Reply:
         limit = min(call.whole("limit", 10, _LONGEST_LIST), self._portal.ways.page_size)
         wanted = self._known(table, call.asked("properties"))
-        source = table.archived if call.one("archived") == "true" else table.rows
+        source = table.archived if call.one("archived").lower() == "true" else table.rows
         ids = sorted(source)
         after = call.one("after", "0")
         if not after.isdigit():

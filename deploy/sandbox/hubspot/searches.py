@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -41,13 +42,23 @@ def _wanted(prop: Property, value: Any) -> Any:
     return found
 
 
-def _test(table: Table, given: Json) -> Test:
-    prop, operator = _property(table, given.get("propertyName")), given.get("operator")
+def _having(table: Table, prop: Property) -> Callable[[Record], Any]:
+    """What a record is compared by; the vendor's own stamps and ids need no reading."""
+    if prop.name == "hs_lastmodifieddate":
+        return lambda record: record.modified
+    if prop.name == "hs_object_id":
+        return lambda record: record.id
 
     def have(record: Record) -> Any:
         text = table.value(record, prop.name)
         return None if text is None else comparable(prop, text)
 
+    return have
+
+
+def _test(table: Table, given: Json) -> Test:
+    prop, operator = _property(table, given.get("propertyName")), given.get("operator")
+    have = _having(table, prop)
     if operator in _ORDERS:
         order, want = _ORDERS[operator], _wanted(prop, given.get("value"))
         return lambda record: (found := have(record)) is not None and order(found, want)
@@ -93,16 +104,38 @@ def _sort(table: Table, given: Any) -> tuple[str, bool]:
     return _property(table, name).name, falls
 
 
+def _earliest(given: list[Json]) -> int:
+    """The stamp before which no group can match."""
+    bounds = [
+        max(
+            (
+                int(one["value"])
+                for one in cast("list[Json]", group.get("filters") or [])
+                if one.get("propertyName") == "hs_lastmodifieddate"
+                and one.get("operator") in {"EQ", "GT", "GTE"}
+                and str(one.get("value", "")).isdigit()
+            ),
+            default=0,
+        )
+        for group in given
+    ]
+    return min(bounds, default=0)
+
+
 def _matching(table: Table, given: Json, known: dict[int, Record]) -> list[Record]:
-    groups = _tests(table, given.get("filterGroups") or [])
-    found = [r for r in known.values() if not groups or any(all(t(r) for t in group) for group in groups)]
+    asked = cast("list[Json]", given.get("filterGroups") or [])
+    groups = _tests(table, asked)
+    rows = list(known.values())
+    rows = rows[bisect_left(rows, _earliest(asked), key=lambda record: record.modified) :]
+    found = [r for r in rows if any(all(t(r) for t in group) for group in groups)] if groups else rows
     if query := str(given.get("query") or "").lower():
         found = [r for r in found if any(query in value.lower() for value in r.properties.values())]
     name, falls = _sort(table, given.get("sorts"))
     prop = table.kind.properties[name]
     if name == "hs_lastmodifieddate" and not falls:
         return found  # the index is in this order; rows of one instant stand in no particular one
-    keyed = [(comparable(prop, text) if (text := table.value(r, name)) else None, r) for r in found]
+    have = _having(table, prop)
+    keyed = [(have(record), record) for record in found]
     empty = [r for key, r in keyed if key is None]
     full = sorted((pair for pair in keyed if pair[0] is not None), key=lambda pair: pair[0], reverse=falls)
     return [r for _, r in full] + empty

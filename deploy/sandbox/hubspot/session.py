@@ -13,7 +13,7 @@ from deploy.sandbox.hubspot.simulator import PEOPLE
 from deploy.sandbox.kit.firm import WireRefused
 
 Json = dict[str, Any]
-_MOST = 100
+_MOST = 50
 _MIXED = 207
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from deploy.sandbox.hubspot.errors import Problem
@@ -32,6 +33,7 @@ class Property:
     is_calculated: bool = False
 
 
+@lru_cache(8192)
 def iso(millis: int) -> str:
     """An instant as the API writes it."""
     moment = _EPOCH + timedelta(milliseconds=millis)

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from deploy.sandbox.kantata import custom_fields, invoicing, projects, work
-from deploy.sandbox.kantata.events import Events
 from deploy.sandbox.kantata.errors import Refusal, bad_request, forbidden, missing, not_found, rate_limited
+from deploy.sandbox.kantata.events import Events
 from deploy.sandbox.kantata.filters import selected, truth, window
 from deploy.sandbox.kantata.rendering import asked_includes, envelope
 from deploy.sandbox.kantata.schema import BY_SUBJECT, COLLECTIONS

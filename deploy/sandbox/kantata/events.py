@@ -133,7 +133,9 @@ def _types() -> dict[str, Any]:
     for collection in COLLECTIONS.values():
         if not collection.event:
             continue
-        keys = dict.fromkeys(("id", *collection.shown, *collection.ids, *(a.key for a in collection.associations.values())))
+        keys = dict.fromkeys(
+            ("id", *collection.shown, *collection.ids, *(a.key for a in collection.associations.values()))
+        )
         fields = {key: {"name": key, "type": _kind(key), "description": key.replace("_", " ")} for key in keys}
         for act in (*_ACTS, *_FURTHER.get(collection.event, ())):
             kind = f"{collection.event}:{act}"
@@ -144,6 +146,6 @@ def _types() -> dict[str, Any]:
 def _kind(key: str) -> str:
     if key.endswith("_ids"):
         return "array"
-    if key.endswith("_in_cents") or key.endswith("_in_minutes"):
+    if key.endswith(("_in_cents", "_in_minutes")):
         return "integer"
     return _KINDS.get(key, "string")

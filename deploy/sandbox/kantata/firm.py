@@ -266,9 +266,7 @@ class KantataFirm:
         resolution = {"submission_ids": submissions, "description": "approved by the project manager"}
         await self._call("POST", "timesheet_approvals", body={"resolution": resolution})
 
-    async def _complete(
-        self, workspaces: Sequence[str], done: Sequence[Row], tell: Callable[[int], None]
-    ) -> None:
+    async def _complete(self, workspaces: Sequence[str], done: Sequence[Row], tell: Callable[[int], None]) -> None:
         """Complete milestones; Kantata keeps no day of completion and no acceptance, so two custom fields do."""
         if not done:
             return

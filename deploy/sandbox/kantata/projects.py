@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
 
 from deploy.sandbox.kantata.custom_fields import create_value
 from deploy.sandbox.kantata.dates import day

@@ -52,13 +52,14 @@ _LIST = (
         "workspaces",
         "Workspace",
         tuple(
-            "title account_id archived description due_date effective_due_date budgeted change_orders_enabled "
+            "title archived description due_date effective_due_date budgeted change_orders_enabled "
             "consultant_role_name client_role_name can_create_line_items default_rate currency currency_symbol "
             "currency_base_unit can_invite has_budget_access price price_in_cents budget_used budget_used_in_cents "
             "over_budget start_date status stories_are_fixed_fee_by_default require_expense_approvals "
             "require_time_approvals percentage_complete access_level tasks_default_non_billable stage target_margin "
             "external_link created_at updated_at".split()
         ),
+        ids=("account_id",),
         associations={
             **_of(
                 creator_id="users",
@@ -133,7 +134,7 @@ _LIST = (
         "Expense",
         tuple(
             "created_at updated_at date notes category amount_in_cents currency currency_symbol currency_base_unit "
-            "user_can_edit approved is_invoiced is_billable taxable reimbursable".split()
+            "user_can_edit is_invoiced is_billable taxable reimbursable".split()
         ),
         associations={
             **_of(
@@ -268,7 +269,10 @@ _LIST = (
         default_order="name:asc",
     ),
     Collection(
-        "custom_field_sets", "CustomFieldSet", ("name", "subject_type", "created_at", "updated_at"), associations=_REFERENCES
+        "custom_field_sets",
+        "CustomFieldSet",
+        ("name", "subject_type", "created_at", "updated_at"),
+        associations=_REFERENCES,
     ),
     Collection(
         "custom_field_choices",

@@ -31,7 +31,7 @@ TEMPLATES: dict[str, list[Row]] = {
 class Switches:
     """Behaviour the vendor does not document; each way must be survivable for a client.
 
-    `has_events`: the account bought the events add-on. `clock_ahead`: seconds the vendor's clock is ahead of the world's.
+    `has_events`: the account bought the events add-on. `clock_ahead`: seconds its clock is ahead of the world's.
     """
 
     approval_touches_entries: bool = True

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from deploy.sandbox.netsuite import catalog
+from deploy.sandbox.netsuite.bodies import read_body
 from deploy.sandbox.netsuite.errors import Refusal, invalid_content, invalid_login, too_many_at_once
 from deploy.sandbox.netsuite.jobs import Jobs
 from deploy.sandbox.netsuite.records import Outcome, RecordService, paged, record_type
@@ -34,11 +35,16 @@ class Desk:
     """The account's front desk: everything that comes over the wire passes here."""
 
     def __init__(self, account: Account, door: Door, *, at_once: int) -> None:
-        """`at_once` requests may be in flight; `delay` seconds are spent on each."""
+        """`at_once` requests may be in flight, `others` of them of other integrations; `delay` seconds go into each.
+
+        `tells_limits`: our role may ask how many.
+        """
         self.account = account
         self.door = door
         self.jobs = Jobs()
         self.at_once = at_once
+        self.others = 0
+        self.tells_limits = True
         self.delay = 0.0
         self._records = RecordService(account)
         self._tables = tables(account)
@@ -46,7 +52,7 @@ class Desk:
 
     def reset(self) -> None:
         """Forget all jobs and take the account's new books."""
-        self.jobs = Jobs()
+        self.jobs = Jobs(self.jobs.polls)
 
     def app(self) -> Starlette:
         """The account as an ASGI app, rooted where the vendor's host is."""
@@ -70,7 +76,7 @@ class Desk:
 
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
         async def serve(request: Request) -> Response:
-            if self._in_flight >= self.at_once:
+            if self._in_flight + self.others >= self.at_once:
                 return too_many_at_once().response()
             self._in_flight += 1
             try:
@@ -92,11 +98,15 @@ class Desk:
         key, root = request.headers.get("x-netsuite-idempotency-key", ""), self._url(request, "/async/v1/job")
         if repeated := self.jobs.known(key, root):
             return repeated
-        try:
-            result = await endpoint(request)
-        except Refusal as refusal:
-            result = refusal.response()
-        return self.jobs.add(result, key, root)
+        await request.body()
+
+        async def act() -> Response:
+            try:
+                return await endpoint(request)
+            except Refusal as refusal:
+                return refusal.response()
+
+        return await self.jobs.add(act, key, root)
 
     def _url(self, request: Request, tail: str) -> str:
         """Our own address as this client spells it."""
@@ -157,11 +167,11 @@ class Desk:
         body: Any = await _body(request)
         if request.headers.get("x-netsuite-propertynamevalidation", "warning").lower() == "error":
             record = record_type(str(request.path_params["record"]))
-            known = {*record.fields, *record.sublists, "links"}
             given = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-            for name in given:
-                if name not in known:
-                    raise invalid_content(f"Unknown property {name}.", name)
+            strange: list[str] = []
+            read_body(self.account, record, given, strange)
+            if strange:
+                raise invalid_content(f"Unknown property {strange[0]}.", strange[0])
             return given
         return body
 
@@ -180,13 +190,15 @@ class Desk:
     async def limits(self, request: Request) -> Response:
         """How much may be asked at once."""
         del request
+        if not self.tells_limits:
+            raise Refusal(403, "INSUFFICIENT_PERMISSION", "Your current role does not have permission to do this.")
         return JSONResponse(
             {"accountConcurrencyLimit": self.at_once, "accountUnallocatedConcurrencyLimit": self.at_once}
         )
 
     async def job(self, request: Request) -> Response:
         """How a job stands."""
-        return JSONResponse(self.jobs.show(request.path_params["job"], self._url(request, "/async/v1/job")))
+        return JSONResponse(await self.jobs.show(request.path_params["job"], self._url(request, "/async/v1/job")))
 
     async def tasks(self, request: Request) -> Response:
         """What a job does."""

@@ -21,7 +21,9 @@ SUBLIST_KEYS = {
     "predecessor": "predecessor",
     "currencyList": "currency",
     "taxRegistration": "id",
+    "taxDetails": "taxDetailsReference",
 }
+STATUS_LABELS = {"A": "Open", "B": "Paid In Full", "D": "Pending Approval", "E": "Rejected", "V": "Voided"}
 NUMBERED = ("line", "milestoneId", "recurrenceId", "internalId", "id")
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "text": (str,),
@@ -162,6 +164,9 @@ class Renderer:
                 body[name] = self._sublist(record, row, name, fields, expands=expands)
             elif value is not None:
                 body[name] = self._plain(record.fields[name], value)
+        if record.name == "invoice" and "status" in body and self._account.behaviour.status_as == "label":
+            label = STATUS_LABELS[row["status"]]
+            body["status"] = {"id": label, "refName": label}
         return body
 
     def _sublist(

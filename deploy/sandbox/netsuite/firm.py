@@ -18,31 +18,16 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from deploy.sandbox.kit.firm import ErpInvoiceRow, Row, WireRefused
 from deploy.sandbox.netsuite.tokens import ASSERTION_TYPE, MachineCredentials
+
+__all__ = ["ErpInvoiceRow", "ErpPaymentRow", "FirmRefused", "NetSuiteFirm", "external_id"]
 
 REST = "/services/rest"
 PAGE = 1000
 UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
-Row = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ErpInvoiceRow:
-    """An invoice as the ERP shows it; ids are ours except `record_id`."""
-
-    invoice_id: str
-    record_id: str
-    period: str
-    legal_entity: str
-    currency: str
-    net: Decimal
-    tax: Decimal
-    gross: Decimal
-    paid: Decimal
-    contract_id: str
-    project_id: str
-    posted_on: date
+FirmRefused = WireRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +39,6 @@ class ErpPaymentRow:
     currency: str
     amount: Decimal
     received_on: date
-
-
-class FirmRefused(Exception):
-    """The simulator would not take what the firm's files say."""
 
 
 def external_id(*parts: str) -> str:
@@ -240,7 +221,7 @@ class NetSuiteFirm:
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
-        """One request to the account, signed in; `path` is below `/services/rest`. Raises FirmRefused."""
+        """One request to the account, signed in; `path` is below `/services/rest`. Raises WireRefused."""
         async with self._lane:
             for attempt in range(6):
                 token = self._token or await self.sign_in()
@@ -256,8 +237,8 @@ class NetSuiteFirm:
                 elif answer.status_code == TOO_MANY_REQUESTS:
                     await asyncio.sleep(0.1 * 2**attempt)
                 else:
-                    raise FirmRefused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
-            raise FirmRefused(f"{method} {path}: refused again and again")
+                    raise WireRefused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+            raise WireRefused(f"{method} {path}: refused again and again")
 
     async def sign_in(self) -> str:
         """A fresh bearer token for our signed assertion."""
@@ -280,7 +261,7 @@ class NetSuiteFirm:
         }
         answer = await self._client.post(url, data=form)
         if not answer.is_success:
-            raise FirmRefused(f"no token: {answer.status_code} {answer.text[:500]}")
+            raise WireRefused(f"no token: {answer.status_code} {answer.text[:500]}")
         self._token = str(answer.json()["access_token"])
         return self._token
 

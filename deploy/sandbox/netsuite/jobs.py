@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -10,12 +11,24 @@ from starlette.responses import Response
 
 from deploy.sandbox.netsuite.errors import Refusal, no_such_record
 
+Act = Callable[[], Awaitable[Response]]
+
+
+@dataclass(slots=True)
+class _Job:
+    """What is to be done, how often its state may still be asked before it is done, and what came of it."""
+
+    act: Act
+    waits: int
+    result: Response | None = None
+
 
 @dataclass(slots=True)
 class Jobs:
-    """Jobs of the account; each is done as soon as it is asked for."""
+    """Jobs of the account; one is done when its state has been asked `polls` times."""
 
-    results: dict[str, Response] = field(default_factory=dict[str, Response])
+    polls: int = 0
+    jobs: dict[str, _Job] = field(default_factory=dict[str, _Job])
     by_key: dict[str, str] = field(default_factory=dict[str, str])
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
@@ -28,35 +41,54 @@ class Jobs:
         )
         return refusal.response({"location": f"{root}/{self.by_key[key]}"})
 
-    def add(self, result: Response, key: str, root: str) -> Response:
-        """A job with its result; the 202 that announces it."""
+    async def add(self, act: Act, key: str, root: str) -> Response:
+        """A job, and the 202 that announces it."""
         number = str(next(self._numbers))
-        self.results[number] = result
+        job = self.jobs[number] = _Job(act, self.polls)
         if key:
             self.by_key[key] = number
-        return Response(
-            status_code=202, headers={"location": f"{root}/{number}", "preference-applied": "respond-async"}
-        )
+        if not job.waits:
+            job.result = await act()
+        headers = {"location": f"{root}/{number}", "preference-applied": "respond-async"}
+        return Response(status_code=202, headers=headers)
 
-    def show(self, number: str, root: str) -> dict[str, Any]:
+    async def show(self, number: str, root: str) -> dict[str, Any]:
         """The job document."""
-        result = self._result(number)
-        progress = "succeeded" if result.status_code < 400 else "failed"  # noqa: PLR2004 - HTTP
+        job = self._job(number)
+        if job.result is None:
+            job.waits -= 1
+            if job.waits < 0:
+                job.result = await job.act()
         link = {"rel": "related", "href": f"{root}/{number}/task/"}
-        return {"id": number, "completed": True, "progress": progress, "task": {"links": [link]}}
+        return {
+            "id": number,
+            "completed": job.result is not None,
+            "progress": _progress(job),
+            "task": {"links": [link]},
+        }
 
     def tasks(self, number: str, root: str) -> dict[str, Any]:
         """The job's tasks."""
-        self._result(number)
+        job = self._job(number)
         href = f"{root}/{number}/task/{number}"
         links = [{"rel": "self", "href": href}, {"rel": "related", "href": f"{href}/result"}]
-        return {"items": [{"id": number, "links": links}], "count": 1, "hasMore": False, "offset": 0, "totalResults": 1}
+        items = [{"id": number, "progress": _progress(job), "links": links}]
+        return {"items": items, "count": 1, "hasMore": False, "offset": 0, "totalResults": 1}
 
-    def _result(self, number: str) -> Response:
-        if number not in self.results:
+    def _job(self, number: str) -> _Job:
+        if number not in self.jobs:
             raise no_such_record("job", number)
-        return self.results[number]
+        return self.jobs[number]
 
     def result(self, number: str) -> Response:
         """What the request would have answered."""
-        return self._result(number)
+        result = self._job(number).result
+        if result is None:
+            raise no_such_record("job", f"{number}/task/{number}/result")
+        return result
+
+
+def _progress(job: _Job) -> str:
+    if job.result is None:
+        return "pending"
+    return "succeeded" if job.result.status_code < 400 else "failed"  # noqa: PLR2004 - HTTP

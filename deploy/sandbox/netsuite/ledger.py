@@ -12,6 +12,7 @@ from deploy.sandbox.netsuite.schema import RECORD_TYPES, RecordType
 from deploy.sandbox.netsuite.state import Account, Row
 
 ZERO = Decimal(0)
+_ENGINE_RATE = Decimal("0.0725")  # what the account's own tax engine would charge
 
 
 class Ledger:
@@ -24,6 +25,7 @@ class Ledger:
             "invoice": self._invoice,
             "creditMemo": self._credit,
             "customerPayment": self._payment,
+            "billingSchedule": self._schedule,
         }
 
     def post(self, record: RecordType, row: Row) -> None:
@@ -127,8 +129,27 @@ class Ledger:
                 line["amount"] = line["quantity"] * line["rate"]
             line["amount"] = self._rounded(line["amount"], row)
         row["subtotal"] = sum((line["amount"] for line in lines), ZERO)
-        row["taxTotal"] = self._rounded(row.get("taxTotal") or ZERO, row)
+        row["taxTotal"] = self._rounded(self._tax(row, lines), row)
         row["total"] = row["subtotal"] + row["taxTotal"]
+
+    def _tax(self, row: Row, lines: list[Row]) -> Decimal:
+        """The tax as given; with SuiteTax that of the tax details, or what the account's engine makes of it."""
+        if not self._account.behaviour.suite_tax:
+            return row.get("taxTotal") or ZERO
+        if not row.get("taxDetailsOverride"):
+            return sum((self._rounded(line["amount"] * _ENGINE_RATE, row) for line in lines), ZERO)
+        known = {line.get("taxDetailsReference") for line in lines} - {None}
+        for position, detail in enumerate(row.get("taxDetails") or ()):
+            for name in ("taxType", "taxCode", "taxAmount"):
+                if detail.get(name) is None:
+                    raise invalid_content(f"Enter value(s) for: {name}.", f"taxDetails.items[{position}].{name}")
+            if detail.get("taxDetailsReference") not in known:
+                raise invalid_content("The reference names no line.", f"taxDetails.items[{position}].taxDetailsReference")
+        return sum((detail["taxAmount"] for detail in row.get("taxDetails") or ()), ZERO)
+
+    def _schedule(self, row: Row) -> None:
+        if row.get("milestone") and row["scheduleType"] != self._account.behaviour.milestone_type:
+            raise user_error("Milestones are not allowed on a billing schedule of this type.")
 
     def _dated(self, row: Row) -> date:
         day: date = row.get("tranDate") or datetime.now(UTC).date()

@@ -91,6 +91,8 @@ class RecordService:
                 test = condition(record, q)
                 rows = [row for row in rows if test(row)]
         if query.get("expandRecords", "") == "true":
+            if not self._account.behaviour.batch_expands:
+                query = {name: value for name, value in query.items() if name != "expandSubResources"}
             return Outcome(200, paged(rows, query, render.href(record.name, ""), self._whole(render, record, query)))
         return Outcome(200, paged(rows, query, f"{root}/{record.name}", lambda row: render.stub(record, row)))
 
@@ -164,7 +166,8 @@ class RecordService:
         if external == key or not external or not all(c.isalnum() or c in "_-" for c in external):
             raise invalid_query("PUT takes an external id: eid: and letters, digits, underscore or hyphen.", "id")
         if self._account.find(record, key) is not None:
-            return self.amend(name, key, body, query, root)
+            heeded = query if self._account.behaviour.put_replaces else {}
+            return self.amend(name, key, body, heeded, root)
         return self.create(name, {**body, "externalId": external} if isinstance(body, dict) else body, root)
 
     def delete(self, name: str, key: str) -> Outcome:

@@ -61,16 +61,18 @@ def _fields(spec: str) -> dict[str, FieldType]:
 _EVERY = "id! externalId isInactive:bool lastModifiedDate:at! "
 _OURS = (
     "custbody_tl_contract custbody_tl_project custbody_tl_period custbody_tl_reference custbody_tl_cap:num "
-    "custbody_tl_customer custbody_tl_rate_card "
+    "custbody_tl_customer custbody_tl_rate_card custbody_firm_period "
 )
-_LINES = "line:num item:ref(item) quantity:num rate:num amount:money description job:ref(job) custcol_tl_workstream custcol_tl_line billingSchedule:ref(billingSchedule) "  # noqa: E501 - a table
+_LINES = "line:num item:ref(item) quantity:num rate:num amount:money description job:ref(job) custcol_tl_workstream custcol_tl_line billingSchedule:ref(billingSchedule) taxDetailsReference "  # noqa: E501 - a table
 _SALE = (
     _EVERY
     + _OURS
     + "tranId entity:ref(entity) job:ref(job) subsidiary:ref(subsidiary) currency:ref(currency) exchangeRate:num "
     + "tranDate:date terms:ref(term) otherRefNum memo location department class createdFrom:ref(transaction)! "
     + "subtotal:money! taxTotal:money total:money! createdDate:at! startDate:date endDate:date "
+    + "taxDetailsOverride:bool taxRegOverride:bool "
 )
+_TAXES = "taxDetailsReference taxType:enum taxCode:enum taxBasis:money taxRate:num taxAmount:money"
 _APPLY = "line:num doc:ref(transaction) apply:bool amount:money disc:money total:money! due:money! refNum!"
 
 
@@ -104,7 +106,7 @@ _ALL = (
         "parent:ref(customer) currency:ref(currency) terms:ref(term) taxable:bool defaultTaxReg vatRegNumber "
         "receivablesAccount:ref(account) "
         "salesRep:ref(employee) entityStatus:enum creditLimit:num balance:money! overdueBalance:money! "
-        "daysOverdue:num! custentity_tl_po_required:bool custentity_tl_industry dateCreated:at!",
+        "daysOverdue:num! custentity_tl_po_required:bool custentity_tl_industry custentity_firm_branch dateCreated:at!",
         family="entity",
         required="companyName subsidiary",
         title="companyName",
@@ -173,6 +175,7 @@ _ALL = (
         type_code="CustInvc",
         transforms="creditMemo customerPayment",
         item=_LINES,
+        taxDetails=_TAXES,
     ),
     _record(
         "creditMemo",
@@ -223,7 +226,8 @@ _ALL = (
     _record(
         "subsidiary",
         "name legalName country:enum currency:ref(currency) parent:ref(subsidiary) isElimination:bool "
-        "custrecord_tl_code custrecord_tl_approved:bool custrecord_tl_tax_rate:num",
+        "custrecord_tl_code custrecord_tl_approved:bool custrecord_tl_tax_rate:num "
+        "custrecord_firm_state custrecord_firm_code",
         required="name country currency",
     ),
     _record(

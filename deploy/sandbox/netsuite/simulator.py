@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -12,11 +13,14 @@ from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.netsuite.address import Desk
 from deploy.sandbox.netsuite.errors import too_many_at_once
 from deploy.sandbox.netsuite.schema import RecordType
-from deploy.sandbox.netsuite.state import Account, Row
+from deploy.sandbox.netsuite.state import Account, Behaviour, Row
 from deploy.sandbox.netsuite.tokens import Certificate, Door
 
 PUSHED = {"customerPayment", "invoice", "subsidiary", "serviceSaleItem", "billingRateCard", "customrecord_tl_rate"}
 """Record types whose user event script (ours, installed by the customer) posts change notices."""
+
+
+_BEHAVIOUR = {one.name: type(getattr(Behaviour(), one.name)) for one in fields(Behaviour)}
 
 
 def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once: int = 15) -> Simulator:
@@ -43,8 +47,8 @@ def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once:
 
 
 def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, Any]], None]:
-    """`at_once` 15 · `delay` seconds per request · `token_seconds` · `certificates` {id: {client_id, public_key}} ·
-    `closed_periods` and `open_periods` ["2017-01"].
+    """`at_once` 15 · `others` in flight · `tells_limits` · `delay` seconds per request · `token_seconds` · `job_polls` ·
+    `certificates` {id: {client_id, public_key}} · `closed_periods` and `open_periods` ["2017-01"] · and `Behaviour`'s.
     """  # noqa: D205 - one sentence of switches
 
     def configure(wanted: dict[str, Any]) -> None:
@@ -57,11 +61,23 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
         for month in months:
             account.period_of(date.fromisoformat(f"{month}-01"))["closed"] = closed
 
+    def behave(name: str, kind: type) -> Callable[[Any], None]:
+        def take(value: Any) -> None:
+            if type(value) is not kind:
+                raise TypeError(f"{name} must be {kind.__name__}")
+            setattr(account.behaviour, name, value)
+
+        return take
+
     def trust(certificates: dict[str, dict[str, str]]) -> None:
         door.certificates.update({number: Certificate(**facts) for number, facts in certificates.items()})
 
     handlers: dict[str, Callable[[Any], None]] = {
+        **{name: behave(name, kind) for name, kind in _BEHAVIOUR.items()},
         "at_once": lambda value: setattr(desk, "at_once", int(value)),
+        "others": lambda value: setattr(desk, "others", int(value)),
+        "tells_limits": lambda value: setattr(desk, "tells_limits", bool(value)),
+        "job_polls": lambda value: setattr(desk.jobs, "polls", int(value)),
         "delay": lambda value: setattr(desk, "delay", float(value)),
         "token_seconds": lambda value: setattr(door, "token_seconds", int(value)),
         "certificates": trust,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from deploy.sandbox.netsuite.errors import invalid_content, no_such_record
 from deploy.sandbox.netsuite.schema import FAMILIES, RECORD_TYPES, RecordType, pointed_at
@@ -19,12 +20,29 @@ _CURRENCIES = (("USD", "US Dollar", 2), ("GBP", "British pound", 2), ("EUR", "Eu
 _TERMS = ((0, "Due on receipt"), (15, "Net 15"), (30, "Net 30"), (60, "Net 60"))
 
 
+@dataclass(slots=True)
+class Behaviour:
+    """What the vendor's pages leave open, or what differs between accounts; a client must get along with each.
+
+    `put_replaces`: PUT heeds `replace=` as PATCH does. `suite_tax`: tax comes from tax details or the account's engine, and
+    `taxTotal` is not taken. `status_as`: an invoice's status is told by its letter or by its label. `milestone_type`:
+    the schedule type whose lines are milestones. `batch_expands`: a batch read shows sublists when asked to.
+    """
+
+    put_replaces: bool = True
+    suite_tax: bool = False
+    status_as: Literal["letter", "label"] = "letter"
+    milestone_type: str = "4"
+    batch_expands: bool = True
+
+
 class Account:
     """All records of one account, in memory."""
 
     def __init__(self, listener: ChangeListener) -> None:
         """`listener` hears of every change, after it."""
         self.listener = listener
+        self.behaviour = Behaviour()
         self._open_books()
 
     def _open_books(self) -> None:

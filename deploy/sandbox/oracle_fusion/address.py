@@ -84,6 +84,7 @@ class Desk:
         self.accounts = CustomerAccounts(pod)
         self.default_framework = 1
         self.structured_from = 4
+        self.shows_children = True
         self.requests_left: int | None = None
 
     def app(self) -> Starlette:
@@ -255,7 +256,7 @@ class Desk:
 
     def _shown(self, call: Call, place: Place, row: Row, status: int = 200, *, given: Any = None) -> Response:
         shown = wanted(place.resource, call.query)
-        if given is not None and not shown.children:
+        if given is not None and not shown.children and self.shows_children:
             shown = _as_given(place.resource, given)
         body = call.renderer().item(place.resource, row, place.href, shown)
         headers = {"ETag": etag(row), "REST-Framework-Version": str(call.framework)}
@@ -354,5 +355,3 @@ def _read(content: bytes, media: str, below: str) -> Any:
         return json.loads(content or b"null", parse_float=Decimal)
     except ValueError as error:
         raise Refusal(400, "The request body is not JSON.", code="27501") from error
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -51,31 +51,37 @@ def _child_rows(name: str, value: Any) -> list[Any]:
 def _value(attribute: Attribute, value: Any) -> Any:
     if value is None:
         return None
-    kind, name = attribute.kind, attribute.name
-    if kind == "boolean":
-        if not isinstance(value, bool):
-            raise not_valid(f"JBO-25009: {value!r} is no boolean.", name, "25009")
-        return value
-    if kind == "number":
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise not_valid(f"JBO-25009: {value!r} is no number.", name, "25009")
-        return Decimal(value)
-    if kind == "int":
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise not_valid(f"JBO-25009: {value!r} is no whole number.", name, "25009")
-        return value
-    if not isinstance(value, str):
-        raise not_valid(f"JBO-25009: {value!r} is no {kind}.", name, "25009")
+    is_kind, take = _KINDS[attribute.kind]
+    refusal = not_valid(f"JBO-25009: {value!r} is no {attribute.kind}.", attribute.name, "25009")
+    if not is_kind(value):
+        raise refusal
     try:
-        if kind == "date":
-            return date.fromisoformat(value).isoformat()
-        if kind == "datetime":
-            return stamp(datetime.fromisoformat(value))
+        taken = take(value)
     except ValueError as error:
-        raise not_valid(f"JBO-25009: {value!r} is no {kind}.", name, "25009") from error
-    if attribute.length is not None and len(value) > attribute.length:
-        raise not_valid(f"JBO-27023: {name} takes {attribute.length} characters at most.", name, "27023")
-    return value or None
+        raise refusal from error
+    if attribute.length is not None and len(str(taken)) > attribute.length:
+        detail = f"JBO-27023: {attribute.name} takes {attribute.length} characters at most."
+        raise not_valid(detail, attribute.name, "27023")
+    return None if taken == "" else taken
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_KINDS: Mapping[str, tuple[Callable[[Any], bool], Callable[[Any], Any]]] = {
+    "boolean": (lambda value: isinstance(value, bool), bool),
+    "number": (_is_number, Decimal),
+    "int": (lambda value: _is_number(value) and isinstance(value, int), int),
+    "date": (_is_text, lambda value: date.fromisoformat(value).isoformat()),
+    "datetime": (_is_text, lambda value: stamp(datetime.fromisoformat(value))),
+    "string": (_is_text, str),
+}
+"""Kind → whether a JSON value is of it, and how it is kept."""
 
 
 @dataclass(slots=True)
@@ -158,7 +164,7 @@ class Renderer:
             body["links"] = self._links(resource, row, href)
         return body
 
-    def collection(  # noqa: PLR0913 - a page has so many facts
+    def collection(
         self,
         resource: Resource,
         rows: list[Row],

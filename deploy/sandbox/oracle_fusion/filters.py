@@ -65,7 +65,7 @@ def ordering(resource: Resource, text: str) -> Callable[[list[Row]], list[Row]]:
 
     def order(rows: list[Row]) -> list[Row]:
         for name, is_descending in reversed(wanted):
-            rows = sorted(rows, key=lambda row: (row.get(name) is not None, row.get(name) or 0), reverse=is_descending)  # noqa: B023 - used at once
+            rows = sorted(rows, key=lambda row: (row.get(name) is not None, row.get(name) or 0), reverse=is_descending)
         return rows
 
     return order

@@ -232,7 +232,7 @@ class OracleFusionFirm:
     async def _upsert(self, resource: str, body: Mapping[str, Any]) -> None:
         await self.ask("POST", resource, body=body, headers={"Upsert-Mode": "true"})
 
-    async def ask(  # noqa: PLR0913 - keywords only, each a part of the request
+    async def ask(
         self,
         method: str,
         path: str,

@@ -118,15 +118,15 @@ class Records:
 
     # --- children ------------------------------------------------------------------------------------------------
     def _child(self, resource: Resource, values: Row) -> Row:
-        if "_version" in values:
-            whole = values  # the rules have made it already
-        else:
-            whole = self._pod.stamped(resource, values)
+        is_made = "_version" in values  # by the rules
+        whole = values if is_made else self._pod.stamped(resource, values)
+        if resource.name == "Address":
+            whole["AddressId"] = self._pod.new_id()
         for name, below in resource.children.items():
             whole[name] = [self._child(below, row) for row in whole[name]]
         return whole
 
-    def add_child(self, root: Resource, top: Row, resource: Resource, parent: Row, body: Any, *, upserts: bool) -> Row:  # noqa: PLR0913 - a child has a parent, and both a kind
+    def add_child(self, root: Resource, top: Row, resource: Resource, parent: Row, body: Any, *, upserts: bool) -> Row:
         """A new child item, or the one an upsert matches. Raises Refusal."""
         self._free(root)
         if resource.is_list_of_values:
@@ -183,7 +183,7 @@ class Records:
             for name, below in children.items():
                 self._merge(resource, held, resource.children[name], below)
 
-    def remove_child(self, root: Resource, top: Row, resource: Resource, parent: Row, row: Row) -> None:  # noqa: PLR0913 - a child has a parent, and both a kind
+    def remove_child(self, root: Resource, top: Row, resource: Resource, parent: Row, row: Row) -> None:
         """A child item goes. Raises Refusal."""
         self._free(root)
         if resource.is_list_of_values:
@@ -201,5 +201,9 @@ class Records:
             self.receivables.apply(
                 row, body.get("appliedPaymentScheduleId"), None if amount is None else Decimal(amount)
             )
+            return "SUCCESS"
+        if (resource.name, action) == ("ContractLine", "cancel"):
+            row["StsCode"] = "CANCELED"
+            self._pod.touch(row)
             return "SUCCESS"
         raise no_such_item()

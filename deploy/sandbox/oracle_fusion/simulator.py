@@ -47,9 +47,10 @@ def simulator(
 
 
 def _switches(setup: Setup, desk: Desk, door: Door) -> Callable[[dict[str, Any]], None]:
-    """`closed_periods`, `open_periods` ["2017-01"] · `language` en, de · `default_framework` 1 to 9 · `structured_from`
-    4 · `keeps_line_amounts` · `calculates_tax` · `tax_drift` "0.01" · `lets_delete` · `applications_touch_receipts` ·
-    `matches_at_once` · `numbers_lines` · `locked` ["contracts"] · `token_seconds` · `requests_left` (null: no limit).
+    """Periods `closed_periods`, `open_periods` ["2017-01"] · `language` en, de · `default_framework` 1 to 9 ·
+    `structured_from` 4 · `shows_children` in answers to writes · `keeps_line_amounts` · `calculates_tax` ·
+    `tax_drift` "0.01" · `lets_delete` · `applications_touch_receipts` · `matches_at_once` · `numbers_lines` ·
+    `locked` ["contracts"] · `token_seconds` · `requests_left` (null: no limit).
     """  # noqa: D205 - one sentence of switches
 
     def language(value: str) -> None:
@@ -65,6 +66,7 @@ def _switches(setup: Setup, desk: Desk, door: Door) -> Callable[[dict[str, Any]]
         "open_periods": lambda value: setup.set_periods(value, is_closed=False),
         "language": language,
         "default_framework": lambda value: setattr(desk, "default_framework", int(value)),
+        "shows_children": lambda value: setattr(desk, "shows_children", bool(value)),
         "structured_from": lambda value: setattr(desk, "structured_from", int(value)),
         "tax_drift": lambda value: setattr(setup, "tax_drift", Decimal(value)),
         "locked": lambda value: setattr(setup, "locked", set(value)),

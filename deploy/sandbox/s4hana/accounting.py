@@ -168,7 +168,10 @@ def _made_item(tenant: Tenant, row: Row) -> None:
             raise invalid("FB/106", "The invoice is of another company code or currency")
         pays_all = one["NetPaymentAmountInPaytCurrency"] == invoice["TotalGrossAmount"]
         refers = points or not pays_all
-        pointer = {"InvoiceReference": invoice["AccountingDocument"], "InvoiceReferenceFiscalYear": invoice["FiscalYear"]}
+        pointer = {
+            "InvoiceReference": invoice["AccountingDocument"],
+            "InvoiceReferenceFiscalYear": invoice["FiscalYear"],
+        }
         facts = _facts(invoice, row["Cheque"]) | (pointer if refers else {})
         postings.append(Posting(RECEIVABLES, -one["NetPaymentAmountInPaytCurrency"], facts))
     if rest := row["AmountInTransactionCurrency"] - spread:

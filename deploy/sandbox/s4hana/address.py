@@ -87,7 +87,8 @@ class FrontDesk:
             token, number = self._door.fetch(user, cookies)
             response.headers["x-csrf-token"] = token
             response.headers.append("set-cookie", CONTEXT_COOKIE)
-            response.headers.append("set-cookie", f"{SESSION_COOKIE}={number}; path=/; secure; HttpOnly")
+            safe = "; secure" if request.url.scheme == "https" else ""
+            response.headers.append("set-cookie", f"{SESSION_COOKIE}={number}; path=/{safe}; HttpOnly")
         return response
 
     async def _served(self, request: Request, service: Service, method: str, path: str) -> Response:

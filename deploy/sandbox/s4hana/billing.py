@@ -56,9 +56,7 @@ def _day(text: Any, otherwise: date) -> date:
         raise invalid("VF/044", f"{text} is not a date", "BillingDocumentDate") from error
 
 
-def _bill(
-    tenant: Tenant, reference: Mapping[str, Any], control: Mapping[str, Any]
-) -> tuple[Row, list[dict[str, Any]]]:
+def _bill(tenant: Tenant, reference: Mapping[str, Any], control: Mapping[str, Any]) -> tuple[Row, list[dict[str, Any]]]:
     number = unpadded(str(reference.get("SDDocument", "")))
     request = tenant.table("A_DebitMemoRequest").get(number)
     if request is None:

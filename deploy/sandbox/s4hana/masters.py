@@ -90,9 +90,7 @@ def _check_object(tenant: Tenant, row: Row, values: Row) -> None:
 
 _OBJECT = Behaviour(fill=_fill_object, check=_check_object)
 BEHAVIOURS: Mapping[str, Behaviour] = {
-    "A_Product": Behaviour(
-        fill=_fill_product, made=_product_changed, check=_check_product, changed=_product_changed
-    ),
+    "A_Product": Behaviour(fill=_fill_product, made=_product_changed, check=_check_product, changed=_product_changed),
     "A_ProductDescription": Behaviour(made=_touched_product, changed=_touched_product),
     "A_SlsPrcgConditionRecord": Behaviour(fill=_fill_record),
     "A_SlsPrcgCndnRecdValidity": Behaviour(fill=_fill_validity),

@@ -101,9 +101,7 @@ def _joined(service: Service, entity: EntitySet, way: Child) -> str:
     ends = ((entity, "1", f"FromRole_{name}"), (target, "*" if way.many else "0..1", f"ToRole_{name}"))
     parts = [_tag("Association", closed=False, Name=name)]
     for one, multiplicity, role in ends:
-        parts.append(
-            _tag("End", Type=f"{service.namespace}.{one.type_name}", Multiplicity=multiplicity, Role=role)
-        )
+        parts.append(_tag("End", Type=f"{service.namespace}.{one.type_name}", Multiplicity=multiplicity, Role=role))
     return "".join([*parts, "</Association>"])
 
 

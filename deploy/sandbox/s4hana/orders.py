@@ -62,7 +62,9 @@ class SalesDocuments:
             raise invalid("V1/320", f"Sales area {' '.join(area)} is not defined", "SalesOrganization")
         held = tenant.table("A_CustomerSalesArea").get(row["SoldToParty"], *area)
         if held is None:
-            raise invalid("V1/044", f"Customer {row['SoldToParty']} is not maintained in this sales area", "SoldToParty")
+            raise invalid(
+                "V1/044", f"Customer {row['SoldToParty']} is not maintained in this sales area", "SoldToParty"
+            )
         row["TransactionCurrency"] = row["TransactionCurrency"] or held["Currency"]
         row["CustomerPaymentTerms"] = row["CustomerPaymentTerms"] or held["CustomerPaymentTerms"]
         row["CreationDate"] = tenant.now().date()
@@ -263,7 +265,10 @@ def _of(documents: SalesDocuments) -> dict[str, Behaviour]:
     kind = documents.kind
     return {
         kind.header: Behaviour(
-            fill=documents.fill_header, made=documents.made_header, check=documents.check_header, changed=documents.touched
+            fill=documents.fill_header,
+            made=documents.made_header,
+            check=documents.check_header,
+            changed=documents.touched,
         ),
         kind.item: Behaviour(
             fill=documents.fill_item,
@@ -282,6 +287,10 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     **_of(REQUESTS),
     "A_SalesOrderItemBillingPlan": Behaviour(fill=fill_plan),
     "A_SlsOrderItemBillingPlanItem": Behaviour(
-        fill=fill_plan_item, made=ORDERS.touched, changed=ORDERS.touched, removing=_removing_plan_item, removed=ORDERS.touched
+        fill=fill_plan_item,
+        made=ORDERS.touched,
+        changed=ORDERS.touched,
+        removing=_removing_plan_item,
+        removed=ORDERS.touched,
     ),
 }

@@ -51,7 +51,9 @@ def _company_of(tenant: Tenant, cost_center: str) -> str:
 
 def _plant_root(tenant: Tenant, project: Row) -> None:
     entity = tenant.sets[_ELEMENT]
-    blank: Row = {name: {"String": "", "Boolean": False, "Int32": 0}.get(p.kind) for name, p in entity.properties.items()}
+    blank: Row = {
+        name: {"String": "", "Boolean": False, "Int32": 0}.get(p.kind) for name, p in entity.properties.items()
+    }
     tenant.table(_ELEMENT).insert(
         blank
         | {

@@ -108,9 +108,7 @@ class Reader:
             raise invalid("/IWFND/CM_BEC/027", str(refused)) from refused
         return [self._row(entity, row, expand, select) for row in rows]
 
-    def _row(
-        self, entity: EntitySet, row: Row, expand: Mapping[str, Expand], select: Sequence[str]
-    ) -> dict[str, Any]:
+    def _row(self, entity: EntitySet, row: Row, expand: Mapping[str, Expand], select: Sequence[str]) -> dict[str, Any]:
         own = [name for name in select if "/" not in name and name not in entity.children and name != "*"]
         for name in own:
             _property(entity, name)
@@ -195,5 +193,3 @@ def way_of(entity: EntitySet, name: str) -> Child:
     if way is None:
         raise not_found(name)
     return way
-
-

@@ -1,6 +1,4 @@
-"""Writing entities the way every service does: deep insert, merge, delete, versions; what a set does of its own is its
-behaviour.
-"""
+"""Writing entities as every service does: deep insert, merge, delete, versions; the rest is a set's behaviour."""
 
 from __future__ import annotations
 
@@ -34,8 +32,10 @@ def _nothing(*_: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a set does: `fill` before a row is stored, `made` with its children there, `check` before values change
-    (it may add some), `changed` and `removed` afterwards, `removing` before. Each may refuse.
+    """What a set does of its own; each act may refuse.
+
+    `fill` before a row is stored, `made` with its children there, `check` before values change (it may add some),
+    `removing` before it goes, `changed` and `removed` afterwards.
     """
 
     fill: Act = _nothing

@@ -90,7 +90,9 @@ class ServiceDesk:
         self, entity: EntitySet, rows: list[Row] | None, rest: list[str], ask: Ask, fixed: Row | None = None
     ) -> Response:
         if rest == ["$count"] and ask.method == "GET":
-            return Response(str(self._reader.page(entity, rows, ask.options).total), 200, {"content-type": "text/plain"})
+            return Response(
+                str(self._reader.page(entity, rows, ask.options).total), 200, {"content-type": "text/plain"}
+            )
         if rest:
             raise not_found(rest[0])
         if ask.method == "GET":
@@ -217,5 +219,3 @@ def options_of(query: str) -> dict[str, str]:
 def decoded(path: str) -> str:
     """A path of a batch's part, decoded."""
     return unquote(path)
-
-

@@ -171,7 +171,9 @@ class Automation:
     after: Callable[[Writes, str, Row, Row | None, Caller], None] = _nothing_more
     before_delete: Callable[[Records, str, Row], None] = _deletable
     unlocked: Callable[[Records], frozenset[str]] = _nobody
-    formulas: Mapping[str, Callable[[Records, Row], Value]] = field(default_factory=dict[str, "Callable[[Records, Row], Value]"])
+    formulas: Mapping[str, Callable[[Records, Row], Value]] = field(
+        default_factory=dict[str, "Callable[[Records, Row], Value]"]
+    )
     approvals: Mapping[str, Mapping[str, Row]] = field(default_factory=dict[str, "Mapping[str, Row]"])
 
 

@@ -103,7 +103,6 @@ class Pages:
             shown = shown.setdefault(parent, {"attributes": _attributes(target, current, version)})
         shown[path.field.name] = self._shown(path.field, current or {})
 
-
     def _shown(self, listed: Field, row: Row) -> Any:
         return _address(listed, row) if listed.kind == "address" else to_json(self.records.value(listed, row))
 

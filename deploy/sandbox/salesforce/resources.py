@@ -42,14 +42,22 @@ def serve(org: Org, call: Call) -> Reply:
             return answer_sobjects(org, call)
         case ("composite", *rest):
             return _bundle(org, call, rest)
-        case ("actions", "custom", "apex", *rest):
-            return answer_actions(org, call, rest)
-        case ("process", "approvals"):
-            return answer_approvals(org, call)
+        case ("actions" | "process", *_):
+            return _beside(org, call)
         case ():
             return Reply(200, {name: f"/services/data/v{call.caller.version}/{name}" for name in _NAMES})
         case ("limits",):
             return Reply(200, _limits(org))
+        case _:
+            raise not_found()
+
+
+def _beside(org: Org, call: Call) -> Reply:
+    match call.segments:
+        case ("actions", "custom", "apex", *rest):
+            return answer_actions(org, call, rest)
+        case ("process", "approvals"):
+            return answer_approvals(org, call)
         case _:
             raise not_found()
 

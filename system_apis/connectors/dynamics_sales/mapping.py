@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from shared.canonical.contracts import Contract, ContractApproval, ContractMilestone
 from shared.canonical.customers import Address, Customer
-from shared.canonical.money import Money, rounded
+from shared.canonical.money import MINOR_DIGITS, Money, rounded
 from shared.canonical.opportunities import (
     BillingModel,
     DeliveryStatus,
@@ -100,7 +100,7 @@ def to_customer(buyer: Buyer, binding: Binding) -> Customer:
             street="\n".join(lines) or None, city=row.city, postal_code=row.postal_code, country=row.country
         ),
         tax_id=row.tax_id,
-        requires_purchase_order=row.po_required,
+        requires_purchase_order=bool(row.po_required),
         industry=None if row.industry is None else str(row.industry),
     )
 
@@ -195,5 +195,5 @@ def _milestone(milestone: MilestonePayload, binding: Binding) -> ContractMilesto
 
 def _money(amount: Decimal, currency: str) -> Money:
     """The sum with the digits its currency knows; one with more is refused, nothing is rounded away."""
-    fitting = rounded(amount, currency)
+    fitting = rounded(amount, currency) if currency in MINOR_DIGITS else amount
     return Money(amount=fitting if fitting == amount else amount, currency=currency)

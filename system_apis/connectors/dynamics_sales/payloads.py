@@ -57,7 +57,7 @@ class AccountPayload(Payload):
     postal_code: str | None = Field(alias="address1_postalcode")
     country: str | None = Field(alias="address1_country")
     tax_id: str | None = Field(alias="thl_taxid")
-    po_required: bool = Field(alias="thl_porequired")
+    po_required: bool | None = Field(alias="thl_porequired")
     industry: str | int | None = Field(alias="industrycode")
 
 

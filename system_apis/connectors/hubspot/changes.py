@@ -149,7 +149,7 @@ async def _searched(
     client: HubspotClient, kind: str, groups: Sequence[Sequence[Filter]], sort: str, rank: int, limit: int
 ) -> tuple[list[Place], bool]:
     rows, has_more = await client.search(kind, groups, sort, SYSTEM, limit)
-    read = [drift(client.system, Payload, row) for row in rows]
+    read = drift(client.system, list[Payload], rows)
     return sorted(Place(row.modified_at, rank, int(row.id)) for row in read), has_more
 
 

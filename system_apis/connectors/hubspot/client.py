@@ -124,7 +124,7 @@ class HubspotClient:
             params = {"limit": _LIST_PAGE, "after": after} if after else None
             return self._page(await self._asked(self._outbound.read("GET", path, params=params)))
 
-        return [drift(self.system, model, row) async for row in walk(page, system=self.system)]
+        return drift(self.system, list[model], [row async for row in walk(page, system=self.system)])
 
     async def records(self, kind: str, refs: Sequence[str], properties: Sequence[str]) -> list[Json]:
         """Properties of the records with these ids, as far as they are there; ids that cannot be one are none."""
@@ -134,7 +134,7 @@ class HubspotClient:
             answer = await self._asked(
                 self._outbound.read("POST", self.paths.objects(kind, "batch", "read"), json=body)
             )
-            found += [self._row(row) for row in self._parts(answer, NotFound)]
+            found += self._rows(self._parts(answer, NotFound))
         return found
 
     async def search(
@@ -147,13 +147,13 @@ class HubspotClient:
         """
         body = {
             "filterGroups": [{"filters": list(filters)} for filters in groups],
-            "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
+            "sorts": [sort],
             "properties": properties,
             "limit": min(limit, _SEARCH_PAGE),
         }
         path = self.paths.objects(kind, "search")
         rows, after = self._page(await self._asked(self._searching.read("POST", path, json=body)))
-        return [self._row(row) for row in rows], after is not None
+        return self._rows(rows), after is not None
 
     async def links(self, source: str, target: str, refs: Sequence[str]) -> dict[str, list[LinkFacts]]:
         """Whom each record is associated with, with types and labels; records without any are left out."""
@@ -164,8 +164,7 @@ class HubspotClient:
             chunk, waiting = waiting[: self._batch], waiting[self._batch :]
             path = self.paths.links(source, target, "batch", "read")
             answer = await self._asked(self._outbound.read("POST", path, json={"inputs": chunk}))
-            for part in self._parts(answer, NotFound):
-                row = drift(self.system, LinksFacts, part)
+            for row in drift(self.system, list[LinksFacts], self._parts(answer, NotFound)):
                 found.setdefault(row.source.id, []).extend(row.to)
                 if row.paging and row.paging.next and (row.source.id, row.paging.next.after) not in seen:
                     seen.add((row.source.id, row.paging.next.after))
@@ -233,8 +232,8 @@ class HubspotClient:
         paging = drift(self.system, PagingFacts, body.get("paging") or {})
         return rows, paging.next.after if paging.next else None
 
-    def _row(self, raw: Any) -> Json:
-        return drift(self.system, Record, raw).properties
+    def _rows(self, raw: list[Any]) -> list[Json]:
+        return [record.properties for record in drift(self.system, list[Record], raw)]
 
     def _parts(self, answer: Answer, *harmless: type[PlatformError]) -> list[Any]:
         """Results of a batch. Raises what the first failed part means, unless it is harmless."""

@@ -96,7 +96,7 @@ class RowReader:
         raw = await self._client.records(kind, refs, tuple(dict.fromkeys((*fields.paths(), *SYSTEM))))
         if unless_empty:
             raw = [row for row in raw if unless_empty not in row or row[unless_empty]]
-        rows = [drift(self._client.system, model, fields.take(row)) for row in raw]
+        rows = drift(self._client.system, list[model], [fields.take(row) for row in raw])
         return {row.id: row for row in rows}
 
     async def _children(

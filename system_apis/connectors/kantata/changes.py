@@ -16,6 +16,7 @@ from system_apis.connectors.kantata.payloads import Changed
 from system_apis.ports.changes import ChangedEntity, ChangeHint
 
 _HINTS = 200
+_NEWEST = "updated_at:desc"
 _REMEMBERED = 100_000
 Entry = TypeVar("Entry", bound=Entity)
 
@@ -77,13 +78,13 @@ def _last_told(number: str, leaves: Sequence[_Leaf]) -> str | None:
 
 
 _Asked = tuple[ChangedEntity, str, Mapping[str, Any]]
-_VALUES: _Asked = ("milestone", "custom_field_values", {"subject_type": "Story"})
+_VALUES: _Asked = ("milestone", "custom_field_values", {"subject_type": "Story", "order": _NEWEST})
 _KINDS: tuple[_Asked, ...] = (
-    ("time", "time_entries", {"from_archived_workspaces": True}),
-    ("time", "timesheet_submissions", {}),
-    ("expense", "expenses", {"from_archived_workspaces": True}),
+    ("time", "time_entries", {"from_archived_workspaces": True, "order": _NEWEST}),
+    ("time", "timesheet_submissions", {}),  # the vendor orders them by their dates only
+    ("expense", "expenses", {"from_archived_workspaces": True, "order": _NEWEST}),
     ("expense", "expense_report_submissions", {}),
-    ("milestone", "stories", {"all_on_account": True, "story_type": "milestone"}),
+    ("milestone", "stories", {"all_on_account": True, "story_type": "milestone", "order": _NEWEST}),
     _VALUES,
 )
 
@@ -100,7 +101,7 @@ async def hints_of_values(wire: KantataWire, since: datetime | None) -> Sequence
 
 async def _listed(wire: KantataWire, kinds: Sequence[_Asked], since: datetime | None) -> list[ChangeHint]:
     async def asked(entity: ChangedEntity, name: str, params: Mapping[str, Any]) -> list[ChangeHint]:
-        found = await wire.find(name, **params, updated_after=since, order="updated_at:desc", per_page=_HINTS)
+        found = await wire.find(name, **params, updated_after=since, per_page=_HINTS)
         return [
             ChangeHint(entity, one.id, f"{name}:{one.id}:{instant(one.updated_at)}", one.updated_at.astimezone(UTC))
             for one in found.all(Changed)

@@ -299,8 +299,7 @@ class KantataWire:
     async def _side_by_side(
         self, name: str, params: Mapping[str, Any], bounds: Sequence[tuple[int, int]], count: int
     ) -> list[Found]:
-        """Windows with rows in them, read at once. An answer tells how many rows there are; before the first one only
-        the windows are asked that `count` rows would fill."""
+        """Windows with rows in them; before the first answer only those are asked that `count` rows would fill."""
         windows: list[Found] = []
         while len(windows) < len(bounds):
             ahead = [bounds[len(windows)], *(b for b in bounds[len(windows) + 1 :] if b[0] < count)]

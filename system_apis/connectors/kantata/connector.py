@@ -41,6 +41,7 @@ def open_connector(binding: Binding) -> KantataConnector:
         errors=manifest.errors,
         budget=budget_of(binding, manifest.budget),
         read_body_code=error_of,
+        owner=binding.tenant,
     )
     return KantataConnector(binding, manifest, outbound, fields)
 

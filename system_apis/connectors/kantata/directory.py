@@ -69,7 +69,9 @@ class Directory:
         if now - self._people_read_at > _PEOPLE_FRESH:
             self._people, self._people_read_at = {}, now
         if unknown := sorted(set(users) - self._people.keys(), key=int):
-            found = await self._wire.find_only("users", unknown, on_my_account=True, include=included(self._places, "role"))
+            found = await self._wire.find_only(
+                "users", unknown, on_my_account=True, include=included(self._places, "role")
+            )
             roles = found.side("roles", Role)
             for user in taken(found, self._places, User):
                 number = self._binding.identify("resource", user.id)

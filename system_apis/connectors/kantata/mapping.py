@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from hashlib import blake2b
@@ -34,6 +35,15 @@ _HOURS = Decimal("0.0001")
 _TITLE = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who worked, and in which role: our id of the person, the name and role where they are known."""
+
+    id: str
+    name: str | None
+    role: str | None
+
+
 def instant(moment: datetime) -> str:
     """An instant as a version marker."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -63,16 +73,14 @@ def to_time_entry(
     *,
     project_id: str,
     workstream_id: str | None,
-    resource_id: str,
-    person: str | None,
-    role: str | None,
+    worker: Worker,
     changed_at: datetime | None,
 ) -> TimeEntry:
     """An entry of one of our projects; `changed_at` where its approval came later than its own last change."""
     hours = (Decimal(entry.time_in_minutes) / _MINUTES).quantize(_HOURS, ROUND_HALF_UP)
     version = _version(
         entry.updated_at,
-        *(hours, entry.date_performed, entry.billable, entry.approved, entry.is_invoiced, role),
+        *(hours, entry.date_performed, entry.billable, entry.approved, entry.is_invoiced, worker.role),
         *(project_id, workstream_id, entry.user_id),
     )
     try:
@@ -83,9 +91,9 @@ def to_time_entry(
             reference=_theirs(entry.external_reference_ids, references) or entry.id,
             project_id=project_id,
             workstream_id=workstream_id,
-            resource_id=resource_id,
-            resource_name=person,
-            role=role or None,
+            resource_id=worker.id,
+            resource_name=worker.name,
+            role=worker.role or None,
             work_on=entry.date_performed,
             hours=hours,
             is_billable=entry.billable,

@@ -12,7 +12,7 @@ from system_apis.connectors.kantata import mapping, payloads
 from system_apis.connectors.kantata.changes import Told
 from system_apis.connectors.kantata.client import KantataWire, Touched
 from system_apis.connectors.kantata.custom_fields import included, taken
-from system_apis.connectors.kantata.directory import Directory
+from system_apis.connectors.kantata.directory import Directory, Person
 from system_apis.connectors.kantata.payloads import SERVICE, our_id
 from system_apis.connectors.kantata.projects import BULK, batched
 from system_apis.fields import FieldMap
@@ -55,20 +55,26 @@ class Work:
         for entry in entries:
             if (project_id := projects.get(entry.workspace_id)) is None:
                 continue
-            person = people.get(entry.user_id)
             item = mapping.to_time_entry(
                 self._binding,
                 entry,
                 references,
                 project_id=project_id,
                 workstream_id=streams.get(entry.story_id or ""),
-                resource_id=person.id if person else self._binding.identify("resource", entry.user_id),
-                person=person.name if person else None,
-                role=payloads.role_name(entry.role_id, roles) or (person.role if person else None),
+                worker=self._worker(entry, people.get(entry.user_id), roles),
                 changed_at=fed.changed_at.get(entry.id),
             )
             items.append(item)
         return self._told.page(items, fed)
+
+    def _worker(
+        self, entry: payloads.TimeEntry, person: Person | None, roles: Mapping[str, payloads.Role]
+    ) -> mapping.Worker:
+        """The person, in the entry's own role or else the person's."""
+        role = payloads.role_name(entry.role_id, roles)
+        if person is None:
+            return mapping.Worker(self._binding.identify("resource", entry.user_id), None, role)
+        return mapping.Worker(person.id, person.name, role or person.role)
 
     async def expenses(self, since: datetime | None, cursor: str | None, limit: int) -> Page[Expense]:
         """Expenses by their own change, and those whose report was approved without touching them."""
@@ -149,10 +155,7 @@ class Work:
         changed = [one.id for one in found.all(payloads.Changed)]
         touched: list[Touched] = []
         for whole in await asyncio.gather(
-            *(
-                self._wire.find_only(submissions, some, include=lines)
-                for some in batched(changed, _SUBMISSIONS_AT_ONCE)
-            )
+            *(self._wire.find_only(submissions, some, include=lines) for some in batched(changed, _SUBMISSIONS_AT_ONCE))
         ):
             own = whole.side(lines, payloads.Line)
             for one in whole.all(payloads.Submission):

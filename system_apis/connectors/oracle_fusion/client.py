@@ -108,7 +108,7 @@ class FusionClient:
         await self._outbound.aclose()
 
     # --- reading -------------------------------------------------------------------------------------------------
-    async def page(  # noqa: PLR0913 - keywords only, each a parameter of the wire
+    async def page(
         self,
         path: str,
         *,
@@ -175,9 +175,7 @@ class FusionClient:
     async def create(self, path: str, body: Mapping[str, Any], *, upserts: bool = False) -> Item:
         """A new item; with `upserts` the one the body matches, brought to its values."""
         headers = {"Content-Type": ITEM_TYPE, **({"Upsert-Mode": "true"} if upserts else {})}
-        answer = await self._outbound.write(
-            "POST", _address(path), headers=headers, json=self._folded(body), repeatable=upserts
-        )
+        answer = await self._outbound.write("POST", _address(path), headers=headers, json=self._folded(body))
         return _item(answer.json())
 
     async def patch(self, path: str, body: Mapping[str, Any], *, etag: str | None = None) -> Item:
@@ -212,10 +210,7 @@ class FusionClient:
                 for number, one in enumerate(parts, 1)
             ]
         }
-        is_repeatable = all(one.operation == "upsert" for one in parts)
-        answer = await self._outbound.write(
-            "POST", _address(""), headers={"Content-Type": BATCH_TYPE}, json=body, repeatable=is_repeatable
-        )
+        answer = await self._outbound.write("POST", _address(""), headers={"Content-Type": BATCH_TYPE}, json=body)
         told: Any = answer.json()
         return [flat(cast("Row", one.get("payload") or {})) for one in told["parts"]]
 

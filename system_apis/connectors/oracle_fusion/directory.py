@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Generic, TypeVar
 
 from shared.errors.taxonomy import FieldFinding, MappingMissing, NotFound, UnknownReference, VendorDrift
@@ -30,6 +27,7 @@ from system_apis.connectors.oracle_fusion.payloads import (
     SiteRow,
     TaskRow,
 )
+from system_apis.connectors.oracle_fusion.places import Entity, Party, PlacedContract, PlacedProject
 from system_apis.fields import FieldMap
 
 FRESH_SECONDS = 60.0
@@ -38,55 +36,6 @@ ENTITIES = "standardLookups/THROUGHLINE_LEGAL_ENTITY/child/lookupCodes"
 PRODUCTS = "standardLookups/THROUGHLINE_SERVICE_ITEM/child/lookupCodes"
 _BILL_TO = "BILL_TO"
 Content = TypeVar("Content")
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """A legal entity with everything that stands around it."""
-
-    code: str
-    name: str
-    country: str
-    currency: str
-    legal_entity_id: int
-    business_unit_id: int
-    business_unit: str
-    ledger_id: int
-    is_approved: bool
-    tax_rate: Decimal
-    tax_regime: str
-    tax_rate_code: str
-    zero_tax_rate_code: str
-    customer_set: int
-    modified_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """A customer's party and account; `sites` leads from a reference data set to the bill-to site there."""
-
-    party_id: int
-    account_id: int
-    sites: Mapping[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedProject:
-    """A project with the numbers of its tasks by our ids."""
-
-    project_id: int
-    number: str
-    tasks: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedContract:
-    """A contract with the numbers of its lines by our workstream ids."""
-
-    contract_id: int
-    number: str
-    kind: str
-    lines: Mapping[str, str]
 
 
 class _Kept(Generic[Content]):
@@ -137,7 +86,9 @@ class Directory:
     async def read_entities(self) -> dict[str, Entity]:
         """Every legal entity the firm lists, by its code."""
         terms, entities, units, ledgers = await asyncio.gather(
-            self._client.rows(ENTITIES, expand=",".join(expanded(self._fields, "legal_entity_terms")), order="LookupCode"),
+            self._client.rows(
+                ENTITIES, expand=",".join(expanded(self._fields, "legal_entity_terms")), order="LookupCode"
+            ),
             self._client.rows("legalEntitiesLOV", order="LegalEntityId"),
             self._client.rows("finBusinessUnitsLOV", order="BusinessUnitId"),
             self._client.rows("ledgersLOV", order="LedgerId"),
@@ -163,7 +114,9 @@ class Directory:
     async def read_products(self) -> list[ProductRow]:
         """Every product of the CRM with the item it is invoiced as."""
         places = self._fields["service_item"]
-        rows = await self._client.rows(PRODUCTS, expand=",".join(expanded(self._fields, "service_item")), order="LookupCode")
+        rows = await self._client.rows(
+            PRODUCTS, expand=",".join(expanded(self._fields, "service_item")), order="LookupCode"
+        )
         return [drift(VENDOR, ProductRow, places.take(row)) for row in rows]
 
     async def read_items(self) -> dict[str, str]:
@@ -183,10 +136,7 @@ class Directory:
         )
         found = [drift(VENDOR, ScheduleRow, self._fields["rate_card"].take(row)) for row in schedules]
         prices = await asyncio.gather(
-            *(
-                self._client.rows(f"rateSchedules/{one.rate_schedule_id}/child/Rates", order="RateId")
-                for one in found
-            )
+            *(self._client.rows(f"rateSchedules/{one.rate_schedule_id}/child/Rates", order="RateId") for one in found)
         )
         places = self._fields["rate"]
         return [
@@ -208,6 +158,14 @@ class Directory:
                 if entity.business_unit == unit:
                     return entity
         return None
+
+    async def unit_name(self, number: int) -> str:
+        """Name of a business unit of ours. Raises NotFound."""
+        for age in (FRESH_SECONDS, 0.0):
+            for entity in (await self._entities.get(younger_than=age)).values():
+                if entity.business_unit_id == number:
+                    return entity.business_unit
+        raise NotFound(f"oracle_fusion has no legal entity of ours with business unit {number}")
 
     async def items(self, codes: Iterable[str]) -> Mapping[str, str]:
         """Names of items by code. Raises UnknownReference naming the first one that is not there."""
@@ -276,7 +234,7 @@ class Directory:
     def keep_contract(self, contract_id: str, row: ContractRow, lines: Iterable[ContractLineRow]) -> PlacedContract:
         """Remember a contract that was just seen."""
         numbers = {line.external_key: line.line_number for line in lines if line.external_key}
-        placed = PlacedContract(row.contract_id, row.contract_number, row.contract_type_name, numbers)
+        placed = PlacedContract(row.contract_id, row.contract_number, row.contract_type_name, row.org_id, numbers)
         return _keep(self._contracts, contract_id, placed)
 
 

@@ -211,6 +211,7 @@ class ContractRow(Payload):
     contract_id: int
     contract_number: str
     contract_type_name: str
+    org_id: int
     last_update_date: datetime
     segments: ContractSegments | None = Field(default=None, alias="ContractHeaderFlexfieldVA")
 

@@ -1,4 +1,4 @@
-"""What is asked of the platform in SOQL: literals, select lists drawn from payload models, rows put right for a tenant."""
+"""What is asked in SOQL: literals, select lists drawn from payload models, rows put right for a tenant."""
 
 from __future__ import annotations
 

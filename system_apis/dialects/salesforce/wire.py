@@ -89,6 +89,9 @@ def read_error(body: Any) -> tuple[str | None, str | None] | None:
     if not isinstance(first, dict):
         return None
     error = cast("Json", first)
+    within = error.get("errors")  # an action tells its errors one deeper
+    if isinstance(within, list) and within and isinstance(within[0], dict):
+        error = cast("Json", within[0])
     code = error.get("errorCode") or error.get("statusCode") or error.get("error") or error.get("exceptionCode")
     message = error.get("message") or error.get("error_description") or error.get("exceptionMessage")
     return (str(code) if code else None), (str(message) if message else None)
@@ -139,6 +142,17 @@ class SalesforceWire:
             *(self.rows(f"{head} WHERE {key} IN {soql_texts(chunk)}{also}", model) for chunk in chunks)
         )
         return [row for rows in found for row in rows]
+
+    async def refs_by(self, sobject: str, column: str, where: str) -> dict[str, str]:
+        """Value of a column → row id, in the order asked for. Raises VendorDrift when the column is not a text."""
+        names = "Id" if column == "Id" else f"Id, {column}"
+        found: dict[str, str] = {}
+        async for record in self._records(f"{self._api}/query", f"SELECT {names} FROM {sobject} WHERE {where}"):
+            ref, value = record.get("Id"), record.get(column)
+            if not isinstance(ref, str) or not isinstance(value, str):
+                raise VendorDrift(f"{self.system} answered a row of {sobject} without {column}.")
+            found[value] = ref
+        return found
 
     async def stamps(
         self, sobject: str, where: str, key: str, *, order: bool = True, limit: int | None = None

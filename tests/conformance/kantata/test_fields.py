@@ -42,7 +42,10 @@ async def test_a_role_is_read_from_a_persons_own_field(kantata: Kantata, opened:
     field = await kantata.account.field("Grade", "single", "User", choices=["Senior", "Junior"])
     (senior,) = [row["id"] for row in await kantata.account.choices(field) if row["label"] == "Senior"]
     invited = await kantata.account.post(
-        "account_invitations", "account_invitation", {"full_name": "Ada", "email_address": "a@b.example"}, include="invitee"
+        "account_invitations",
+        "account_invitation",
+        {"full_name": "Ada", "email_address": "a@b.example"},
+        include="invitee",
     )
     (ada,) = (row["invitee_id"] for row in invited["account_invitations"].values())
     await kantata.account.value(field, ada, [int(senior)], "User")
@@ -68,9 +71,12 @@ async def test_what_is_written_goes_into_the_tenants_own_fields_and_is_read_from
 ) -> None:
     await kantata.account.field("Summary", "string", "Workspace")
     await kantata.account.field("Kind of fee", "single", choices=["flat", "hourly"])
+    values = {"flat": "True", "hourly": "False"}
     override = {
         "project": {"description": "custom_fields.Summary"},
-        "workstream": {"is_fixed_fee": {"path": "custom_fields.Kind of fee", "values": {"flat": "True", "hourly": "False"}}},
+        "workstream": {
+            "is_fixed_fee": {"path": "custom_fields.Kind of fee", "values": {"flat": "True", "hourly": "False"}}
+        },
         "billing_mark": {"purchase_order": "project_code"},
     }
     async with opened(override) as own:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from deploy.sandbox.kantata.firm import KantataFirm
+from deploy.sandbox.kantata.vendor import VENDOR
+from system_apis.connectors.kantata.connector import open_connector
+from system_apis.ports.binding import Binding
 from tests.conformance.kantata.account import plan
 from tests.conformance.kantata.conftest import Kantata
 from tests.conformance.kantata.test_conformance import read_whole
+from tests.conformance.served import Serve
 
 USERS = [
     {"user_id": "7", "name": "Ada", "username": "ada", "role": "Engineer", "active": "true"},
@@ -98,3 +103,33 @@ async def test_hours_that_are_not_whole_minutes_are_refused(kantata: Kantata) ->
     await firm.load_users(USERS)
     with pytest.raises(ValueError, match="E-1"):
         await firm.book({"OPP1": project.source.ref}, [_entry(1, hours="0.333")], [])
+
+
+async def test_hours_that_were_booked_but_not_approved_are_approved_when_the_act_is_repeated(kantata: Kantata) -> None:
+    firm = KantataFirm(kantata.sandbox.base_url, kantata.account.client)
+    project = await kantata.connector.create_project(plan())
+    await firm.load_users(USERS)
+    await firm.book({"OPP1": project.source.ref}, [_entry(1, approved="false"), _entry(2, approved="false")], [])
+    assert await firm.book({"OPP1": project.source.ref}, [_entry(1), _entry(2, approved="false")], []) == 0
+    assert await firm.book({"OPP1": project.source.ref}, [_entry(1), _entry(2, approved="false")], []) == 0
+    told = {one.reference: one.is_approved for one in await read_whole(kantata.connector.list_time_entries)}
+    assert told == {"E-1": True, "E-2": False}
+
+
+async def test_an_installation_takes_the_vendor_in(serve: Serve) -> None:
+    kept = VENDOR.generate()
+    assert kept != VENDOR.generate()
+    sandbox = await serve(VENDOR.simulator(kept))
+    opened = open_connector(
+        Binding("harbour", VENDOR.name, VENDOR.settings(sandbox.base_url, kept), VENDOR.secrets(kept))
+    )
+    async with httpx.AsyncClient(trust_env=False) as http:
+        people = VENDOR.psa(sandbox.base_url, http, kept)
+        await people.load_users(USERS)
+        project = await opened.create_project(plan())
+        assert await people.book({"OPP1": project.source.ref}, [_entry(1)], []) == 1
+        assert [row.project_id for row in (await people.read_projects()).values()] == ["prj_1"]
+    assert [one.reference for one in await read_whole(opened.list_time_entries)] == ["E-1"]
+    await opened.aclose()
+    with pytest.raises(LookupError):
+        VENDOR.erp(sandbox.base_url, http, kept)

@@ -14,7 +14,7 @@ from deploy.sandbox.kit.control import sandbox_app
 from deploy.sandbox.salesforce import simulator
 from deploy.sandbox.salesforce.session import SalesforceSession
 from system_apis.connectors.salesforce.connector import SalesforceConnector, open_connector
-from tests.conformance.salesforce.orgs import admin_wire, binding_for, firm_wire, tables, load_closed
+from tests.conformance.salesforce.orgs import admin_wire, binding_for, firm_wire, load_closed, tables
 from tests.conformance.served import Sandbox, Serve, free_port
 
 

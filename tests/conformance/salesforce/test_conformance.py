@@ -23,7 +23,7 @@ from tests.conformance.conformance_suite import (
     PagedRead,
     Write,
 )
-from tests.conformance.salesforce.orgs import admin_wire, ask, binding_for, firm_wire, read_on, tables, load_closed
+from tests.conformance.salesforce.orgs import admin_wire, ask, binding_for, firm_wire, load_closed, read_on, tables
 from tests.conformance.served import Sandbox
 
 QUERY = r"GET /services/data/v60.0/query"

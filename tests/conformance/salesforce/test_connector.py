@@ -41,7 +41,7 @@ from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookDelivery
 from tests.conformance.conformance_suite import WEBHOOK_SECRET
 from tests.conformance.salesforce.conftest import Org
-from tests.conformance.salesforce.orgs import ask, binding_for, firm_wire, read_on, tables, load_closed
+from tests.conformance.salesforce.orgs import ask, binding_for, firm_wire, load_closed, read_on, tables
 from tests.conformance.served import Mailbox
 
 QUERY = "GET .*/query"
@@ -353,7 +353,7 @@ async def test_a_poll_hints_once_per_record_and_looks_back_a_little(org: Org) ->
 
 
 async def test_a_tenants_own_field_and_words_are_used_in_both_directions(org: Org, tmp_path: Path) -> None:
-    """The delivery stage is kept in a picklist of the tenant's own, under its own words; deals are read by its fields."""
+    """The delivery stage stands in a picklist of the tenant's own, under its own words; deals are read by its fields."""
     words = {"Checking": "in_review", "Blocked": "exception", "Running": "activated", "Stopped": "cancelled"}
     own = {
         "delivery_status": {"stage": {"path": "Work_State__c", "values": words}},

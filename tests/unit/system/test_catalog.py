@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.sandbox.catalog import vendor
 from shared.errors.taxonomy import Misconfigured, NotFound, NotPermitted
 from system_apis.catalog import open_catalog
+from system_apis.routed_erp import RoutedErp
 from tests.unit.system.tier import CREDENTIALS
 
 CRM: dict[str, Any] = {
@@ -134,3 +136,75 @@ def test_two_tenants_never_share_a_webhook_secret(tmp_path: Path) -> None:
     told = refusal(tmp_path, whole() | {"tenant": "islands"}, "islands.yaml")
     assert told.startswith("islands.yaml: connectors.crm.secrets.webhook_secret")
     assert "harbour.yaml" in told
+
+
+def with_entities(**of: dict[str, Any]) -> dict[str, Any]:
+    document = whole()
+    document["connectors"]["erp"]["legal_entities"] = of
+    return document
+
+
+def bound(name: str) -> dict[str, Any]:
+    """What an installation writes for a vendor of the sandbox."""
+    one = vendor(name)
+    kept = one.generate()
+    return {
+        "vendor": name,
+        "settings": one.settings(f"http://127.0.0.1:9/{name}", kept),
+        "secrets": one.secrets(kept),
+    }
+
+
+ORACLE = bound("oracle_fusion")
+
+
+async def test_a_legal_entity_may_have_an_erp_of_its_own(tmp_path: Path) -> None:
+    document = with_entities(**{"HC-DE": ORACLE, "HC-UK": ORACLE, "HC-US": ERP})
+    (tmp_path / "harbour.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    catalog = open_catalog(tmp_path)
+    erps = [one for one in catalog.of_tenant("harbour") if one.role == "erp"]
+    assert [(one.vendor, one.legal_entities) for one in erps] == [
+        ("netsuite", ()),
+        ("oracle_fusion", ("HC-DE", "HC-UK")),
+    ]
+    assert isinstance(catalog.erp("harbour"), RoutedErp)
+    assert catalog.bound("harbour", "erp").vendor == "netsuite"
+    assert catalog.erp_named("harbour", "oracle_fusion") is erps[1].connector
+    await catalog.aclose()
+
+
+def test_only_erps_differ_by_legal_entity(tmp_path: Path) -> None:
+    document = whole()
+    document["connectors"]["crm"]["legal_entities"] = {"HC-DE": CRM}
+    assert "crm: legal_entities: only the ERP may differ" in refusal(tmp_path, document)
+
+
+def test_one_vendor_twice_is_one_connection_or_refused(tmp_path: Path) -> None:
+    other = copy.deepcopy(ERP)
+    other["settings"]["client_id"] = "another"
+    told = refusal(tmp_path, with_entities(**{"HC-DE": other}))
+    assert "connectors.erp.legal_entities.HC-DE.vendor: netsuite is bound elsewhere with other settings" in told
+
+
+def test_a_legal_entitys_erp_must_be_one(tmp_path: Path) -> None:
+    told = refusal(tmp_path, with_entities(**{"HC-DE": PSA}))
+    assert "connectors.erp.legal_entities.HC-DE.vendor: kantata plays psa, not erp" in told
+
+
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [
+        (None, "gone.yaml: cannot be read"),
+        ("opportunity: {no_such_field: X__c}\n", "gone.yaml: opportunity.no_such_field: no canonical field of it"),
+        ("opportunity: [\n", "gone.yaml: cannot be read"),
+    ],
+)
+def test_a_tenants_own_field_file_is_read_at_start(tmp_path: Path, own: str | None, named: str) -> None:
+    document = whole()
+    document["connectors"]["crm"]["fields"] = "fields/gone.yaml"
+    (tmp_path / "fields").mkdir()
+    if own is not None:
+        (tmp_path / "fields" / "gone.yaml").write_text(own, encoding="utf-8")
+    told = refusal(tmp_path, document)
+    assert told.startswith("harbour.yaml: connectors.crm: ")
+    assert named in told

@@ -1,0 +1,327 @@
+"""The CRM port over Dataverse: what is asked of the client and how its rows become canonical."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from shared.canonical.contracts import Contract, ContractApproval
+from shared.canonical.customers import Customer
+from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opportunity
+from shared.canonical.references import Page
+from shared.errors.taxonomy import Misconfigured, NotFound
+from shared.outbound import drift
+from system_apis.connectors.dynamics_sales.changes import Changes, Family, Mark, Table, start
+from system_apis.connectors.dynamics_sales.choices import Choices
+from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Json, is_id
+from system_apis.connectors.dynamics_sales.directory import Directory
+from system_apis.connectors.dynamics_sales.mapping import (
+    changed_at,
+    from_delivery_status,
+    from_invoice_status,
+    mapped,
+    to_contract,
+    to_customer,
+    to_opportunity,
+)
+from system_apis.connectors.dynamics_sales.payloads import (
+    AccountPayload,
+    Agreement,
+    Buyer,
+    ContractPayload,
+    Deal,
+    DeliveryPayload,
+    LinePayload,
+    MilestonePayload,
+    OpportunityPayload,
+    Payload,
+)
+from system_apis.dialects.odata import any_of
+from system_apis.fields import FieldMap, load_fields
+from system_apis.manifest import Manifest, load_manifest
+from system_apis.ports.binding import Binding
+from system_apis.ports.changes import ChangeHint, FeedReading
+from system_apis.ports.schema import FieldFacts
+
+Whole = TypeVar("Whole", Deal, Agreement, Buyer)
+Item = TypeVar("Item", Opportunity, Contract, Customer)
+_FOLDER = Path(__file__).parent
+_OVERLAP = "60"
+_IDS_AT_ONCE = 40
+_COMPANION = "thl_deliverystatuses"
+_RANK = {ContractApproval.REJECTED: 0, ContractApproval.IN_REVIEW: 1, ContractApproval.APPROVED: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of one set that are read into a payload."""
+
+    entity: str
+    model: type[Payload]
+    shown_by_label: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading(Generic[Whole, Item]):
+    """How one kind of record is read: from which rows, made into what."""
+
+    family: Family
+    own: _Part
+    child: _Part | None
+    whole: Callable[..., Whole]
+    make: Callable[[Whole, Binding], Item]
+
+
+class DynamicsSalesConnector:
+    """CrmPort, ChangePoll, ChangeFeed and SchemaSource for one environment."""
+
+    def __init__(self, binding: Binding, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._binding = binding
+        self._fields = load_fields(_FOLDER, binding.overrides)
+        self._choices = Choices(binding.system, _FOLDER, self._fields)
+        self._client = DataverseClient(binding, manifest)
+        self._directory = Directory(self._client)
+        self._on_deal = _chosen(binding, "delivery_on", ("companion", "opportunity")) == "opportunity"
+        touches = _chosen(binding, "lines_touch_deal", ("true", "false")) == "true"
+        customers, deals, contracts = _families(self._fields, lines_touch_deal=touches)
+        self._customers = _Reading(
+            customers, _Part("customer", AccountPayload, ("industry",)), None, Buyer, to_customer
+        )
+        own = _Part("opportunity", OpportunityPayload, ("record_owner",))
+        self._deals = _Reading(deals, own, _Part("opportunity_line", LinePayload), Deal, to_opportunity)
+        own = _Part("contract", ContractPayload)
+        self._contracts = _Reading(
+            contracts, own, _Part("contract_milestone", MilestonePayload), Agreement, to_contract
+        )
+        self._changes = Changes(self._client, (customers, deals, contracts), _overlap(binding))
+
+    async def ping(self) -> None:
+        """Whether the environment lets us in."""
+        await self._client.ping()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def describe(self, objects: Sequence[str]) -> Mapping[str, Sequence[FieldFacts]]:
+        """The environment's metadata of these tables."""
+        return await self._directory.describe(objects)
+
+    async def list_opportunities(
+        self, *, modified_since: datetime | None, cursor: str | None, limit: int
+    ) -> Page[Opportunity]:
+        """Deals by their latest change or their lines'."""
+        return await self._page(self._deals, modified_since, cursor, limit)
+
+    async def get_opportunity(self, ref: str) -> Opportunity:
+        """The deal with its lines."""
+        return await self._get(self._deals, ref)
+
+    async def list_customers(
+        self, *, modified_since: datetime | None, cursor: str | None, limit: int
+    ) -> Page[Customer]:
+        """Accounts by their latest change."""
+        return await self._page(self._customers, modified_since, cursor, limit)
+
+    async def get_customer(self, ref: str) -> Customer:
+        """The account."""
+        return await self._get(self._customers, ref)
+
+    async def list_contracts(
+        self, *, modified_since: datetime | None, cursor: str | None, limit: int
+    ) -> Page[Contract]:
+        """Contracts by their latest change or their milestones'."""
+        return await self._page(self._contracts, modified_since, cursor, limit)
+
+    async def get_contract(self, ref: str) -> Contract:
+        """The contract with its milestones."""
+        return await self._get(self._contracts, ref)
+
+    async def find_contract(self, opportunity_ref: str) -> Contract | None:
+        """The deal's contract; of several an approved one, then one in review, then the one changed last."""
+        if not is_id(opportunity_ref):
+            return None
+        lookup = self._fields["contract"].column("_thl_opportunityid_value")
+        found = await self._read(self._contracts, f"{lookup} eq {UUID(opportunity_ref)}")
+        if not found:
+            return None
+        contracts = [mapped(self._binding, to_contract, whole) for whole in found]
+        stamped = zip(contracts, (whole.row.version for whole in found), strict=True)
+        return max(stamped, key=lambda one: (_RANK[one[0].approval], one[1]))[0]
+
+    async def amend_delivery_status(self, opportunity_ref: str, status: DeliveryStatus) -> None:
+        """The delivery columns beside the deal or on it; left alone where they stand so, since a write is a change."""
+        if not is_id(opportunity_ref):
+            raise self._unknown("opportunity", opportunity_ref)
+        entity, set_name, own = (
+            ("delivery_on_opportunity", OpportunityPayload.set_name, OpportunityPayload.key)
+            if self._on_deal
+            else ("delivery_status", _COMPANION, "thl_deliverystatusid")
+        )
+        deal_id = UUID(opportunity_ref)
+        columns = Columns.of((own, *self._fields[entity].paths()))
+        rows = [row async for row in self._client.rows(set_name, columns, where=f"{own} eq {deal_id}")]
+        wanted = from_delivery_status(status)
+        if rows:
+            known = drift(self._binding.system, DeliveryPayload, self._choices.read(entity, rows[0]))
+            if known.model_dump(by_alias=True) == wanted:
+                return
+        elif self._on_deal:
+            raise self._unknown("opportunity", opportunity_ref)
+        body = wanted if self._on_deal else {**wanted, "_thl_opportunityid_value": str(deal_id)}
+        await self._written(entity, set_name, deal_id, body, is_amended=self._on_deal)
+
+    async def amend_invoice_status(self, opportunity_ref: str, invoice_id: str, status: InvoiceStatus) -> None:
+        """One thl_invoicestatus row, found by our invoice id, which is its alternate key."""
+        if not is_id(opportunity_ref):
+            raise self._unknown("opportunity", opportunity_ref)
+        by = {self._fields["invoice_status"].column("thl_invoiceid"): invoice_id}
+        body = from_invoice_status(str(UUID(opportunity_ref)), status)
+        await self._written("invoice_status", "thl_invoicestatuses", by, body)
+
+    async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
+        """One hint per record, at its latest change; lines count for their deal, milestones for their contract."""
+        return await self._changes.list_changes(since)
+
+    async def read_feed(self, position: str | None) -> FeedReading:
+        """Change tracking of the five tables; the position holds their delta links."""
+        return await self._changes.read_feed(position)
+
+    async def _written(
+        self,
+        entity: str,
+        set_name: str,
+        by: Mapping[str, str] | UUID,
+        values: Mapping[str, Any],
+        *,
+        is_amended: bool = False,
+    ) -> None:
+        fields = self._fields[entity]
+        body = await self._directory.bound(fields.object, self._choices.write(entity, values))
+        if is_amended and isinstance(by, UUID):
+            await self._client.amend(set_name, by, body)
+        else:
+            await self._client.upsert(set_name, by, body)
+
+    async def _get(self, reading: _Reading[Whole, Item], ref: str) -> Item:
+        found = await self._by_ids(reading, [ref]) if is_id(ref) else []
+        if not found:
+            raise self._unknown(reading.own.entity, ref)
+        return mapped(self._binding, reading.make, found[0])
+
+    def _unknown(self, entity: str, ref: str) -> NotFound:
+        return NotFound(f"{self._binding.system} has no {entity} {ref} that can be read.")
+
+    async def _page(
+        self, reading: _Reading[Whole, Item], since: datetime | None, cursor: str | None, limit: int
+    ) -> Page[Item]:
+        """Records by the latest change of themselves and their children, each once.
+
+        A candidate whose row turns out to have changed after the end of the search is left for a later page.
+        """
+        after = start(since, cursor)
+        while True:
+            marks, horizon = await self._changes.candidates(reading.family, after, limit)
+            found = await self._by_ids(reading, [mark.ref for mark in marks])
+            placed = sorted(((Mark(changed_at(one), one.row.id), one) for one in found), key=lambda pair: pair[0])
+            items = tuple(
+                mapped(self._binding, reading.make, one) for mark, one in placed if horizon is None or mark <= horizon
+            )
+            if horizon is None:
+                return Page(items=items)
+            after = horizon
+            if items:
+                return Page(items=items, next_cursor=after.packed())
+
+    async def _by_ids(self, reading: _Reading[Whole, Item], refs: Sequence[str]) -> list[Whole]:
+        found: list[Whole] = []
+        for begin in range(0, len(refs), _IDS_AT_ONCE):
+            wanted = [UUID(ref) for ref in refs[begin : begin + _IDS_AT_ONCE]]
+            where = any_of(reading.family.own.key, wanted)
+            also = reading.family.where
+            found += await self._read(reading, f"{where} and {also}" if also else where, wanted)
+        return found
+
+    async def _read(self, reading: _Reading[Whole, Item], where: str, ids: Sequence[UUID] = ()) -> list[Whole]:
+        """Records whose own rows meet the condition, with the rows that belong to them."""
+        family, part = reading.family, reading.child
+        if part is None or family.child is None:
+            rows = await self._payloads(reading.own, where)
+            return [reading.whole(row=row) for row in rows]
+        if ids:
+            own, below = await asyncio.gather(
+                self._payloads(reading.own, where), self._payloads(part, any_of(family.child.about, ids))
+            )
+        else:
+            own = await self._payloads(reading.own, where)
+            known = [UUID(str(getattr(row, "id", ""))) for row in own]
+            below = await self._payloads(part, any_of(family.child.about, known)) if known else []
+        children: dict[str, list[Payload]] = {}
+        for row in below:
+            children.setdefault(str(getattr(row, "parent_id", "")), []).append(row)
+        return [reading.whole(row=row, children=tuple(children.get(str(getattr(row, "id", "")), ()))) for row in own]
+
+    async def _payloads(self, part: _Part, where: str) -> list[Payload]:
+        columns = Columns.of((part.model.key, "modifiedon", "versionnumber", *self._fields[part.entity].paths()))
+        return [self._payload(part, row) async for row in self._client.rows(part.model.set_name, columns, where=where)]
+
+    def _payload(self, part: _Part, row: Json) -> Payload:
+        read = self._choices.read(part.entity, row, shown_by_label=part.shown_by_label)
+        return drift(self._binding.system, part.model, read)
+
+
+def _families(fields: FieldMap, *, lines_touch_deal: bool) -> tuple[Family, Family, Family]:
+    """What counts as a change of what, under the tenant's own names.
+
+    A deal counts once it has a customer, an amount and a day; a contract once it belongs to a deal.
+    """
+    deal, contract = fields["opportunity"], fields["contract"]
+    amount, won_amount = deal.column("estimatedvalue"), deal.column("actualvalue")
+    close_on, won_on = deal.column("estimatedclosedate"), deal.column("actualclosedate")
+    customers = Family("customer", Table("accounts", "accountid", "accountid"))
+    deals = Family(
+        "opportunity",
+        Table("opportunities", "opportunityid", "opportunityid"),
+        Table(
+            "opportunityproducts",
+            "opportunityproductid",
+            fields["opportunity_line"].column("_opportunityid_value"),
+        ),
+        f"{deal.column('_parentaccountid_value')} ne null and ({amount} ne null or {won_amount} ne null)"
+        f" and ({close_on} ne null or {won_on} ne null)",
+        touches=lines_touch_deal,
+    )
+    contracts = Family(
+        "contract",
+        Table("thl_contracts", "thl_contractid", "thl_contractid"),
+        Table("thl_milestones", "thl_milestoneid", fields["contract_milestone"].column("_thl_contractid_value")),
+        f"{contract.column('_thl_opportunityid_value')} ne null",
+        touches=False,
+    )
+    return customers, deals, contracts
+
+
+def _chosen(binding: Binding, name: str, known: tuple[str, ...]) -> str:
+    """A setting with listed values, the first where it is left out. Raises Misconfigured."""
+    value = binding.settings.get(name) or known[0]
+    if value not in known:
+        raise Misconfigured(f"connector {binding.system}: setting {name} is none of {', '.join(known)}")
+    return value
+
+
+def _overlap(binding: Binding) -> timedelta:
+    try:
+        return timedelta(seconds=float(binding.settings.get("overlap_seconds") or _OVERLAP))
+    except ValueError as error:
+        raise Misconfigured(f"connector {binding.system}: setting overlap_seconds is not a number") from error
+
+
+def open_connector(binding: Binding) -> DynamicsSalesConnector:
+    """The connector of a tenant. Raises Misconfigured naming a missing setting or secret."""
+    return DynamicsSalesConnector(binding, load_manifest(_FOLDER))

@@ -1,0 +1,1 @@
+"""Tryton: CRM, PSA and ERP in one suite."""

@@ -1,0 +1,208 @@
+"""HubSpot's connector passes the suite every connector passes, by the classic paths and by the dated ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import system_apis.connectors.hubspot as package
+from deploy.sandbox.hubspot import simulator
+from deploy.sandbox.hubspot.events import signature_v3
+from deploy.sandbox.hubspot.setup import custom_objects
+from deploy.sandbox.hubspot.vendor import WEBHOOK_URL
+from deploy.sandbox.kit.control import Simulator
+from shared.canonical.money import Money
+from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
+from system_apis.connectors.hubspot.connector import HubspotConnector, open_connector
+from system_apis.connectors.hubspot.webhooks import open_intake
+from system_apis.ports.binding import Binding
+from system_apis.ports.changes import WebhookDelivery, WebhookIntake
+from tests.conformance.conformance_suite import (
+    WEBHOOK_SECRET,
+    Bench,
+    ConformanceSuite,
+    Drift,
+    Moved,
+    PagedRead,
+    Variant,
+    Write,
+)
+from tests.conformance.hubspot.portals import binding_for, firm_wire, load, people_wire, read_on, tables
+from tests.conformance.served import Sandbox
+
+DEALS = r"POST /crm/(v3/objects|objects/2026-03)/deals/batch/read"
+SEARCH = "POST .*/search"
+STATUS = InvoiceStatus(
+    invoice_ref="INV-7",
+    period="2026-10",
+    stage=InvoiceStage.POSTED,
+    gross=Money.of("119.00", "EUR"),
+    paid=Money.zero("EUR"),
+)
+
+
+class TestHubspot(ConformanceSuite):
+    folder = Path(package.__file__).parent
+    writes = ("delivery_statuses.amend", "invoice_statuses.amend")
+    read_route = DEALS
+    token_route = "POST /oauth/(v3|2026-03)/token"
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "documented": Variant(),
+        "otherwise": Variant(
+            settings={"api_version": "2026-03", "clear_with": "null", "batch_size": "50"},
+            switches={
+                "association_touches": True,
+                "unknown_properties": "refused",
+                "clears_with": "null",
+                "batch_limit": 50,
+                "archives_again": False,
+                "one_parent": False,
+                "association_page": 1,
+                "type_member": "eventType",
+            },
+        ),
+    }
+
+    def simulator(self) -> Simulator:
+        return simulator(target_url=WEBHOOK_URL)
+
+    def binding(self, base_url: str, *, is_known: bool = True) -> Binding:
+        known = binding_for(base_url)
+        if is_known:
+            return known
+        return Binding("harbour", "hubspot", known.settings, {**known.secrets, "refresh_token": "wrong"})
+
+    def connect(self, binding: Binding) -> HubspotConnector:
+        return open_connector(binding)
+
+    async def prepare(self, sandbox: Sandbox) -> str:
+        """One deal, won; its record id."""
+        return await load(sandbox.base_url, tables())
+
+    async def plain_read(self, bench: Bench) -> object:
+        return await bench.connector.get_opportunity(bench.seeded)
+
+    async def write(self, bench: Bench, name: str) -> Write:
+        if name == "delivery_statuses.amend":
+            status = DeliveryStatus(stage=DeliveryStage.ACTIVATED, project_id="prj_1", project_ref="77")
+            return Write(
+                do=lambda: bench.connector.amend_delivery_status(bench.seeded, status),
+                count=lambda: self._delivered_deals(bench),
+                route="PATCH .*/deals/",
+            )
+        return Write(
+            do=lambda: bench.connector.amend_invoice_status(bench.seeded, "inv_1", STATUS),
+            count=lambda: self._statuses(bench),
+            route="(POST .*/2-3.*/batch/upsert|PUT .*/associations/default/deals)",
+            steps=2,
+        )
+
+    async def _delivered_deals(self, bench: Bench) -> int:
+        async with firm_wire(bench.sandbox.base_url) as firm:
+            deals = await firm.read_deals()
+        return len([deal for deal in deals.values() if deal.project_ref == "77"])
+
+    async def _statuses(self, bench: Bench) -> int:
+        """Rows that a person finds at the deal."""
+        async with firm_wire(bench.sandbox.base_url) as firm:
+            return len([row for row in await firm.read_invoice_statuses() if row.opportunity_id == "D0000"])
+
+    def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
+        async def seed(rows: int) -> Sequence[str]:
+            await load(bench.sandbox.base_url, tables(deals=rows))
+            return [f"Deal {n:04d}" for n in range(rows)]
+
+        async def read_deals() -> Sequence[str]:
+            return [deal.name for deal in await read_on(bench.connector.list_opportunities)]
+
+        async def read_customers() -> Sequence[str]:
+            found = await read_on(bench.connector.list_customers)
+            return [customer.name.replace("Customer", "Deal") for customer in found]
+
+        async def read_contracts() -> Sequence[str]:
+            found = await read_on(bench.connector.list_contracts)
+            return [contract.reference.replace("SOW-", "Deal ") for contract in found]
+
+        async def read_changes() -> Sequence[str]:
+            assert bench.sandbox.simulator.configure is not None
+            bench.sandbox.simulator.configure({"page_size": 5})
+            hints = await bench.connector.list_changes(None)
+            bench.sandbox.simulator.configure({"page_size": 200})
+            async with people_wire(bench.sandbox.base_url) as wire:
+                names = {row["id"]: row["properties"]["dealname"] async for row in wire.every("deals", ["dealname"])}
+            return [names[hint.ref] for hint in hints if hint.entity == "opportunity"]
+
+        return {
+            "opportunities": PagedRead(seed, read_deals, SEARCH, rows=25),
+            "customers": PagedRead(seed, read_customers, SEARCH, rows=25),
+            "contracts": PagedRead(seed, read_contracts, SEARCH, rows=25),
+            "changes": PagedRead(seed, read_changes, SEARCH, rows=25),
+        }
+
+    def drifts(self, bench: Bench) -> Sequence[Drift]:
+        async def contract() -> object:
+            return await bench.connector.find_contract(bench.seeded)
+
+        async def customer() -> object:
+            return await read_on(bench.connector.list_customers)
+
+        async def fresh() -> object:
+            """Stages are kept for a while; a connector that has just been opened has none."""
+            async with self._opened(bench.binding) as connector:
+                return await connector.get_opportunity(bench.seeded)
+
+        return [
+            Drift(lambda: self.plain_read(bench), DEALS, "amount"),
+            Drift(lambda: self.plain_read(bench), DEALS, "properties"),
+            Drift(lambda: self.plain_read(bench), "POST .*/line_items/batch/read", "tl_billing_model"),
+            Drift(lambda: self.plain_read(bench), "POST .*/associations/", "toObjectId"),
+            Drift(fresh, "GET .*/pipelines/", "probability"),
+            Drift(contract, "POST .*/2-3.*/batch/read", "tl_approval"),
+            Drift(customer, "POST .*/companies/batch/read", "tl_po_required"),
+            Drift(lambda: bench.connector.list_changes(None), SEARCH, "hs_lastmodifieddate"),
+            Drift(lambda: bench.connector.list_changes(None), SEARCH, "results"),
+        ]
+
+    async def change_something(self, bench: Bench) -> str:
+        async with people_wire(bench.sandbox.base_url) as wire:
+            body = {"properties": {"hs_next_step": "Celebrate"}}
+            await wire.call("PATCH", f"/crm/v3/objects/deals/{bench.seeded}", body)
+        return "opportunity"
+
+    def intake(self, binding: Binding) -> WebhookIntake:
+        return open_intake(binding)
+
+    def signed_again(self, delivery: WebhookDelivery, body: bytes) -> WebhookDelivery:
+        stamp = str(int(time.time() * 1000))
+        signed = signature_v3(WEBHOOK_SECRET, "POST", WEBHOOK_URL, body, stamp)
+        headers = {"x-hubspot-signature-v3": signed, "x-hubspot-request-timestamp": stamp}
+        return WebhookDelivery({**delivery.headers, **headers}, body, delivery.received_at)
+
+    def moved(self, bench: Bench) -> Moved:
+        async def prepare() -> None:
+            async with people_wire(bench.sandbox.base_url) as wire:
+                contract = (await custom_objects(wire))["tl_contract"]
+                prop = {"name": "signature_state", "label": "Signature", "groupName": "own"}
+                listed = [{"label": one, "value": one, "hidden": False} for one in ("drafted", "countersigned")]
+                prop |= {"type": "enumeration", "fieldType": "select", "options": listed}
+                await wire.call("POST", f"/crm/v3/properties/{contract}", prop)
+                held = {"properties": {"signature_state": "countersigned", "tl_approval": "rejected"}}
+                path = f"/crm/v3/objects/{contract}/SOW-0000"
+                await wire.call("PATCH", path, held, idProperty="tl_reference")
+
+        async def read(connector: HubspotConnector) -> str:
+            contract = await connector.find_contract(bench.seeded)
+            assert contract is not None
+            return contract.approval.value
+
+        return Moved(
+            "contract",
+            "approval",
+            "signature_state",
+            prepare,
+            read,
+            "approved",
+            {"countersigned": "approved", "drafted": "in_review"},
+        )
