@@ -100,10 +100,12 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
         is_inner: bool = False,
         owner: str = "",
+        heard: Callable[[PlatformError, Mapping[str, str]], None] | None = None,
     ) -> None:
         """`is_inner`: a tier of ours, which is told how long the caller still waits; vendors are not.
 
-        `owner`: the tenant whose budget for the system is shared with all replicas.
+        `owner`: the tenant whose budget for the system is shared with all replicas. `heard` is told of every refusal, with
+        the answer's headers, before it is raised or asked again.
         """
         self.system = system
         self._is_inner = is_inner
@@ -112,6 +114,7 @@ class Outbound:
         self._renewals = Renewals(auth) if auth else None
         self._table = ErrorTable(system, errors, read_body_code)
         self._budget = Budget(budget, system=system, owner=owner, lease=timeout * 2) if budget else None
+        self._heard = heard
         self._retry = retry or RetryPolicy()
         self._breaker = breaker or Breaker(system)
         self._timeout = timeout
@@ -319,7 +322,10 @@ class Outbound:
             self._breaker.failed()
         else:
             self._breaker.succeeded()
-        raise self._refusal(request, reading, response)
+        failure = self._refusal(request, reading, response)
+        if self._heard:
+            self._heard(failure.error, headers)
+        raise failure
 
     def _refusal(self, request: _Request, reading: Reading, response: httpx.Response) -> _Failed:
         wait = retry_after(response.headers.get("retry-after"))

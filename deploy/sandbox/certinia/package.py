@@ -30,7 +30,6 @@ from deploy.sandbox.salesforce.schema import OBJECTS, Schema, read_schema
 from deploy.sandbox.salesforce.writes import Writes
 
 SCHEMA: Final[Schema] = read_schema(OBJECTS, Path(__file__).with_name("objects.yaml"))
-CAPTURED: Final = frozenset({PROJECT, HEADER, SPLIT, MILESTONE, EXPENSE})
 _APPROVED: Row = {"pse__Status__c": "Approved", "pse__Approved__c": True, "pse__Include_In_Financials__c": True}
 _STEPS = {
     "Submit": {"pse__Status__c": "Submitted", "pse__Submitted__c": True},

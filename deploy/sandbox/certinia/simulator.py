@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deploy.sandbox.certinia.package import CAPTURED, SCHEMA, Package
+from deploy.sandbox.certinia.package import SCHEMA, Package
 from deploy.sandbox.certinia.switches import Switches
 from deploy.sandbox.certinia.templates import actions
 from deploy.sandbox.kit.control import Simulator
@@ -28,7 +28,7 @@ def simulator(*, clients: Sequence[Client] = (CONNECTOR_CLIENT, LOADER_CLIENT), 
         schema=SCHEMA,
         automation=Package(switches).automation(),
         actions=actions(switches),
-        captured=CAPTURED,
+        captured=frozenset(),
     )
     sessions = Sessions({client.client_id: client for client in clients})
 

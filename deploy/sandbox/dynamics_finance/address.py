@@ -167,7 +167,7 @@ class Desk:
         body = await _body(request) if request.method in {"POST", "PATCH", "PUT"} else None
         outcome = self._done(
             request.method, segment, _options(request), body, dict(request.headers), self.root(request)
-        )  # fmt: skip
+        )
         return _answer(outcome)
 
     def _done(
@@ -195,9 +195,7 @@ class Desk:
         entity, row = self.entities.create(segment, body)
         if "return=minimal" in headers.get("prefer", ""):
             return Outcome(204)
-        return Outcome(
-            201, {"@odata.context": f"{root}/data/$metadata#{segment}/$entity", **shown(entity, row)}
-        )  # fmt: skip
+        return Outcome(201, {"@odata.context": f"{root}/data/$metadata#{segment}/$entity", **shown(entity, row)})
 
     async def batch(self, request: Request) -> Response:
         """Several requests at once; a change set is done whole or not at all."""
@@ -208,9 +206,9 @@ class Desk:
         if sum(1 if isinstance(call, BatchCall) else len(call) for call in calls) > LARGEST_BATCH:
             raise bad_request(f"A batch holds at most {LARGEST_BATCH} operations.")
         root = self.root(request)
-        answers: list[BatchAnswer | list[BatchAnswer]] = []
-        for call in calls:
-            answers.append(self._single(call, root) if isinstance(call, BatchCall) else self._change_set(call, root))
+        answers = [
+            self._single(call, root) if isinstance(call, BatchCall) else self._change_set(call, root) for call in calls
+        ]
         content, kind = write_batch(answers)
         return Response(content, 200, media_type=kind)
 

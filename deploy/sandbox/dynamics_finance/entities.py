@@ -18,6 +18,7 @@ from deploy.sandbox.dynamics_finance.errors import (
     not_allowed,
     stale,
     update_conflict,
+    write_failed,
 )
 from deploy.sandbox.dynamics_finance.rules import Rules
 from deploy.sandbox.dynamics_finance.schema import SETS, EntitySet
@@ -135,7 +136,7 @@ class Entities:
 
     def _demand_company(self, entity: EntitySet, company: str) -> None:
         if company != DEFAULT_COMPANY and self.environment.get("LegalEntities", LegalEntityId=company) is None:
-            raise bad_request(f"Write failed for table row of type '{entity.entity}'. Infolog: Error: Company {company} does not exist.")  # fmt: skip
+            raise write_failed(entity.entity, f"Company {company} does not exist.")
 
     def change(self, segment: str, body: Any, options: Mapping[str, str], match: str | None) -> None:
         """New values for a row; `match` is If-Match."""
@@ -149,9 +150,7 @@ class Entities:
         self._meet(entity)
         values = taken(entity, body, is_new=False)
         with self.environment.transaction():
-            self.rules.before_change(entity.name, row, values)
-            if entity.name == "FreeTextInvoiceLines" and not self.rules.ways.keeps_line_amounts:
-                values.pop("TransactionCurrencyAmount", None)
+            values = self.rules.before_change(entity.name, row, values)
             self.environment.change(entity.name, row, values)
 
     def delete(self, segment: str, options: Mapping[str, str], match: str | None) -> None:

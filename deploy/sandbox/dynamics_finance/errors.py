@@ -1,4 +1,4 @@
-"""How the product says no: OData error bodies with an infolog, throttling, the door's silence; nothing else may enter."""
+"""How the product says no: OData errors with an infolog, throttling, the door's silence; nothing else may enter."""
 
 from __future__ import annotations
 
@@ -73,8 +73,11 @@ def stale() -> Refusal:
 
 def update_conflict(table: str) -> Refusal:
     """Two writers met in one record; neither change of the second was kept."""
-    reason = f"Cannot edit a record in {table}. An update conflict occurred due to another user process deleting or changing the record."
-    return write_failed(table, reason)
+    return write_failed(
+        table,
+        f"Cannot edit a record in {table}. An update conflict occurred due to another user process deleting the record "
+        "or changing one or more fields in the record.",
+    )
 
 
 def throttled(seconds: int | None) -> Response:

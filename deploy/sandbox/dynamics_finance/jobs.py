@@ -146,7 +146,11 @@ class Jobs:
         return "PartiallySucceeded" if good else "Failed"
 
     def _upsert(self, entity: EntitySet, texts: Mapping[str, str], company: str) -> None:
-        body = {name: _from_text(facts.kind, texts[name.upper()]) for name, facts in entity.fields.items() if texts.get(name.upper(), "") != ""}  # fmt: skip
+        body = {
+            name: _from_text(facts.kind, text)
+            for name, facts in entity.fields.items()
+            if (text := texts.get(name.upper(), ""))
+        }
         environment = self._entities.environment
         with environment.transaction():
             values = taken(entity, body, is_new=True, lenient=True)
@@ -156,7 +160,7 @@ class Jobs:
             if found is None:
                 self._entities.insert(entity, values)
                 return
-            self._entities.rules.before_change(entity.name, found, values)
+            values = self._entities.rules.before_change(entity.name, found, values)
             fresh = {name: value for name, value in values.items() if found[name] != value}
             if fresh:
                 environment.change(entity.name, found, fresh)

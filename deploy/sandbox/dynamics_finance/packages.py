@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 NAMESPACE: Final = "http://schemas.microsoft.com/dynamics/2015/01/DataManagement"
@@ -76,10 +76,10 @@ def compose(group: str, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> byt
     return content.getvalue()
 
 
-def _root(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
+def _root(archive: zipfile.ZipFile, name: str) -> ET.Element:
     try:
-        root = ElementTree.fromstring(archive.read(name))  # noqa: S314 - a package of our own tests and loader
-    except (KeyError, ElementTree.ParseError) as error:
+        root = ET.fromstring(archive.read(name))  # noqa: S314 - a package of our own tests and loader
+    except (KeyError, ET.ParseError) as error:
         raise BadPackage(f"{name} is missing or is not XML") from error
     if not root.tag.startswith(f"{{{NAMESPACE}}}"):
         raise BadPackage(f"{name} has another namespace")
@@ -104,7 +104,7 @@ def read(content: bytes) -> list[Part]:
         return parts
 
 
-def _text(node: ElementTree.Element, name: str) -> str:
+def _text(node: ET.Element, name: str) -> str:
     return node.findtext(f"{{{NAMESPACE}}}{name}") or ""
 
 

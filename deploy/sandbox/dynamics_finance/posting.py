@@ -109,12 +109,17 @@ class Posting:
         environment.insert(
             "SalesInvoiceHeadersV2",
             {
-                "dataAreaId": company, "InvoiceNumber": number, "InvoiceDate": header["InvoiceDate"],
-                "LedgerVoucher": voucher, "InvoiceCustomerAccountNumber": header["InvoiceAccount"],
-                "CustomersOrderReference": header["CustomerReference"], "CurrencyCode": header["CurrencyCode"],
-                "TotalInvoiceAmount": net + tax, "TotalTaxAmount": tax,
+                "dataAreaId": company,
+                "InvoiceNumber": number,
+                "InvoiceDate": header["InvoiceDate"],
+                "LedgerVoucher": voucher,
+                "InvoiceCustomerAccountNumber": header["InvoiceAccount"],
+                "CustomersOrderReference": header["CustomerReference"],
+                "CurrencyCode": header["CurrencyCode"],
+                "TotalInvoiceAmount": net + tax,
+                "TotalTaxAmount": tax,
             },
-        )  # fmt: skip
+        )
         self._voucher(header, header["InvoiceAccount"], number, voucher, net + tax, header["CurrencyCode"], "Cust")
         self._told("CustFreeTextInvoicePostedBusinessEvent", company, {"InvoiceId": number})
         return header
@@ -123,7 +128,9 @@ class Posting:
         environment, company = self._environment, header["dataAreaId"]
         self._demand_open("ProjectInvoiceProposalHeader", header["InvoiceDate"])
         table = environment.tables["ProjectInvoiceProposalOnAccountLines"]
-        lines = [ln for ln in table.having("InvoiceProposalId", header["InvoiceProposalId"]) if ln["dataAreaId"] == company]  # fmt: skip
+        lines = [
+            ln for ln in table.having("InvoiceProposalId", header["InvoiceProposalId"]) if ln["dataAreaId"] == company
+        ]
         if not lines:
             raise write_failed("ProjectInvoiceProposalHeader", "The invoice proposal has no lines.")
         net = sum((line["LineAmount"] for line in lines), Decimal(0))
@@ -149,12 +156,20 @@ class Posting:
         environment.insert(
             "CustTransactions",
             {
-                "dataAreaId": header["dataAreaId"], "SysRecId": environment.record_id(), "AccountNum": account,
-                "OrderAccount": account, "Invoice": number, "Voucher": voucher, "TransDate": header["InvoiceDate"],
-                "DueDate": header["DueDate"], "TransType": kind, "CurrencyCode": currency, "AmountCur": gross,
+                "dataAreaId": header["dataAreaId"],
+                "SysRecId": environment.record_id(),
+                "AccountNum": account,
+                "OrderAccount": account,
+                "Invoice": number,
+                "Voucher": voucher,
+                "TransDate": header["InvoiceDate"],
+                "DueDate": header["DueDate"],
+                "TransType": kind,
+                "CurrencyCode": currency,
+                "AmountCur": gross,
                 "InvoiceProject": "Yes" if kind == "Project" else "No",
             },
-        )  # fmt: skip
+        )
 
     def _journal(self, header: Row) -> Row:
         environment, company, batch = self._environment, header["dataAreaId"], header["JournalBatchNumber"]
@@ -191,21 +206,32 @@ class Posting:
         environment.insert(
             "CustTransactions",
             {
-                "dataAreaId": line["dataAreaId"], "SysRecId": environment.record_id(),
-                "AccountNum": line["AccountDisplayValue"], "OrderAccount": line["AccountDisplayValue"],
-                "Voucher": line["Voucher"], "TransDate": line["TransactionDate"], "TransType": "Payment",
-                "CurrencyCode": line["CurrencyCode"], "AmountCur": -amount, "SettleAmountCur": -settled,
-                "PaymReference": line["PaymentReference"], "Txt": line["TransactionText"],
+                "dataAreaId": line["dataAreaId"],
+                "SysRecId": environment.record_id(),
+                "AccountNum": line["AccountDisplayValue"],
+                "OrderAccount": line["AccountDisplayValue"],
+                "Voucher": line["Voucher"],
+                "TransDate": line["TransactionDate"],
+                "TransType": "Payment",
+                "CurrencyCode": line["CurrencyCode"],
+                "AmountCur": -amount,
+                "SettleAmountCur": -settled,
+                "PaymReference": line["PaymentReference"],
+                "Txt": line["TransactionText"],
             },
-        )  # fmt: skip
+        )
 
     def _settled_line(self, line: Row, invoice: Row, settled: Decimal) -> None:
         self._environment.insert(
             "PaymentJournalLineSettledInvoices",
             {
-                "JournalLineCompany": line["dataAreaId"], "JournalBatchNumber": line["JournalBatchNumber"],
-                "JournalLineNumber": line["LineNumber"], "InvoiceNumber": invoice["Invoice"],
-                "InvoiceCompany": invoice["dataAreaId"], "InvoiceDueDate": invoice["DueDate"],
-                "AccountDisplayValue": line["AccountDisplayValue"], "SettlementAmountInInvoiceCurrency": settled,
+                "JournalLineCompany": line["dataAreaId"],
+                "JournalBatchNumber": line["JournalBatchNumber"],
+                "JournalLineNumber": line["LineNumber"],
+                "InvoiceNumber": invoice["Invoice"],
+                "InvoiceCompany": invoice["dataAreaId"],
+                "InvoiceDueDate": invoice["DueDate"],
+                "AccountDisplayValue": line["AccountDisplayValue"],
+                "SettlementAmountInInvoiceCurrency": settled,
             },
-        )  # fmt: skip
+        )

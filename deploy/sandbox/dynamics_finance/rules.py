@@ -66,9 +66,10 @@ class Rules:
         if check := self._before.get(name):
             check(row)
 
-    def before_change(self, name: str, row: Row, values: Mapping[str, Any]) -> None:
-        """Check a change, or (no values) a deletion. Raises Refusal."""
-        if row.get("IsPosted") == "Yes" or row.get("Invoice") and name == "ProjectInvoiceProposalHeaders":
+    def before_change(self, name: str, row: Row, values: Mapping[str, Any]) -> Row:
+        """Check a change, or (no values) a deletion; the values to be written. Raises Refusal."""
+        is_invoiced = name == "ProjectInvoiceProposalHeaders" and bool(row["Invoice"])
+        if is_invoiced or row.get("IsPosted") == "Yes":
             raise write_failed(name, "The record is posted and cannot be changed or deleted.")
         header = self._header_of(name, row)
         if header is not None and (header.get("IsPosted") == "Yes" or header.get("Invoice")):
@@ -78,7 +79,10 @@ class Rules:
         if name == "Projects" and values:
             self._working_day({**row, **values})
         if name == "FreeTextInvoiceLines" and values:
-            self._line_amount({**row, **values}, given=values)
+            priced = {**row, **values}
+            self._line_amount(priced, given=values)
+            return {**values, "TransactionCurrencyAmount": priced["TransactionCurrencyAmount"]}
+        return dict(values)
 
     def _header_of(self, name: str, row: Row) -> Row | None:
         if name == "FreeTextInvoiceLines":
@@ -122,9 +126,7 @@ class Rules:
 
     def _contract_line(self, row: Row) -> None:
         self._operations_only(row)
-        self._demand(
-            "ProjectContractLine", "ProjectContractId", row, "ProjectContractHeaders", "ProjectContractId"
-        )  # fmt: skip
+        self._demand("ProjectContractLine", "ProjectContractId", row, "ProjectContractHeaders", "ProjectContractId")
 
     def _contract(self, row: Row, contract: str) -> Row | None:
         return self._get("ProjectContracts", row, ProjectContractID=contract) or self._get(
@@ -159,7 +161,8 @@ class Rules:
                 raise write_failed("Project", "Selected date is not a working date.")
 
     def _forecast(self, row: Row) -> None:
-        if not any(self._get(name, row, **{key: row["ProjectID"]}) for name, key in (("Projects", "ProjectID"), ("ProjectsV2", "ProjectId"))):  # fmt: skip
+        classic = self._get("Projects", row, ProjectID=row["ProjectID"])
+        if classic is None and self._get("ProjectsV2", row, ProjectId=row["ProjectID"]) is None:
             raise write_failed("ProjectOnAccForecast", f"Project {row['ProjectID']} does not exist.")
 
     def _invoice(self, row: Row) -> None:
@@ -179,9 +182,8 @@ class Rules:
         if header["IsPosted"] == "Yes":
             raise write_failed("FreeTextInvoiceLine", "The invoice is posted.")
         account = str(row["MainAccountDisplayValue"]).split("-", 1)[0]
-        if not any(
-            found["MainAccountId"] == account for found in self.environment.tables["MainAccounts"].rows.values()
-        ):
+        known = self.environment.tables["MainAccounts"].rows.values()
+        if not any(found["MainAccountId"] == account for found in known):
             raise write_failed("FreeTextInvoiceLine", f"Main account {account} is not valid.")
         if row.get("CategoryId"):
             self._demand("FreeTextInvoiceLine", "CategoryId", row, "ProjectCategoryEntities", "Category")
@@ -196,8 +198,8 @@ class Rules:
     def _proposal(self, row: Row) -> None:
         if self.ways.proposals != "writable":
             raise not_allowed("ProjectInvoiceProposalHeaders")
-        sources = self._get("ProjectFundingSources", row, ProjectContractID=row["ProjectContractId"], FundingSourceId=row["FundingSourceId"])  # fmt: skip
-        if sources is None:
+        key = {"ProjectContractID": row["ProjectContractId"], "FundingSourceId": row["FundingSourceId"]}
+        if self._get("ProjectFundingSources", row, **key) is None:
             raise write_failed(
                 "ProjectInvoiceProposalHeader", f"Funding source {row['FundingSourceId']} does not exist."
             )
@@ -209,7 +211,8 @@ class Rules:
             raise write_failed("ProjectInvoiceProposalOnAccountLine", "There is no open invoice proposal of that id.")
         self._forecast({**row, "ProjectID": row["ProjectId"]})
         if "LineAmount" not in row or not self.ways.keeps_line_amounts:
-            row["LineAmount"] = rounded(row.get("Quantity", Decimal(0)) * row.get("SalesPrice", Decimal(0)), header["SalesCurrency"])  # fmt: skip
+            priced = row.get("Quantity", Decimal(0)) * row.get("SalesPrice", Decimal(0))
+            row["LineAmount"] = rounded(priced, header["SalesCurrency"])
 
     def _journal(self, row: Row) -> None:
         row["JournalBatchNumber"] = row.get("JournalBatchNumber") or self.environment.number("PJ", row["dataAreaId"])
@@ -219,7 +222,8 @@ class Rules:
         if header is None or header["IsPosted"] == "Yes":
             raise write_failed("CustomerPaymentJournalLine", "There is no open journal of that number.")
         row.setdefault("AccountType", "Cust")
-        lines = self.environment.tables["CustomerPaymentJournalLines"].having("JournalBatchNumber", row["JournalBatchNumber"])  # fmt: skip
+        table = self.environment.tables["CustomerPaymentJournalLines"]
+        lines = table.having("JournalBatchNumber", row["JournalBatchNumber"])
         row.setdefault("LineNumber", Decimal(len(lines) + 1))
         customer = self._get("CustomersV3", row, CustomerAccount=row["AccountDisplayValue"])
         if row["AccountType"] == "Cust" and customer is None:

@@ -72,9 +72,7 @@ def _field(name: str, text: str) -> Field:
     kind, *rest = text.split()
     flags = {word for word in rest if not word.isdigit()}
     length = next((int(word) for word in rest if word.isdigit()), None)
-    return Field(
-        name, kind, length, "key" in flags, "must" in flags, "read" in flags, "once" in flags, "own" in flags
-    )  # fmt: skip
+    return Field(name, kind, length, "key" in flags, "must" in flags, "read" in flags, "once" in flags, "own" in flags)
 
 
 def read_contract(file: Path = CONTRACT) -> tuple[dict[str, EntitySet], dict[str, tuple[str, ...]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
@@ -15,6 +14,7 @@ from deploy.sandbox.dynamics_finance.jobs import Jobs
 from deploy.sandbox.dynamics_finance.posting import Posting
 from deploy.sandbox.dynamics_finance.rules import Rules, Ways
 from deploy.sandbox.dynamics_finance.state import Environment
+from deploy.sandbox.dynamics_finance.switches import Switches
 from deploy.sandbox.dynamics_finance.tokens import Application, Door
 from deploy.sandbox.dynamics_finance.values import Row, instant
 from deploy.sandbox.kit.control import Simulator
@@ -32,6 +32,7 @@ def simulator(
     tenant: str = TENANT,
     retry_after: int | None = 1,
     clock: Callable[[], datetime] | None = None,
+    standing_tokens: Mapping[str, str] | None = None,
 ) -> Simulator:
     """An empty environment that these applications of the directory may enter."""
     deliveries = Deliveries("dynamics_finance")
@@ -46,7 +47,7 @@ def simulator(
     entities = Entities(environment, Rules(environment, ways))
     posting = Posting(environment, ways, told)
     jobs = Jobs(entities)
-    door = Door(tenant, applications)
+    door = Door(tenant, applications, standing_tokens)
     desk = Desk(door, entities, posting, jobs)
     desk.retry_after = retry_after
     wire = Wire(desk.app(), throttled=desk.throttled, expire=door.expire)
@@ -56,9 +57,10 @@ def simulator(
         posting.closed_periods.clear()
         door.expire()
         desk.reset()
+        switches.set_up_operations()
 
-    configure = _switches(desk, door, ways, posting)
-    return Simulator("dynamics_finance", wire, deliveries, reset, environment.counts, configure)
+    switches = Switches(desk)
+    return Simulator("dynamics_finance", wire, deliveries, reset, environment.counts, switches.configure)
 
 
 def _business_event(event: str, company: str, facts: Row, number: int, now: datetime) -> dict[str, Any]:
@@ -76,70 +78,3 @@ def _business_event(event: str, company: str, facts: Row, number: int, now: date
         "ParentContextRecordSubjects": [],
         **facts,
     }
-
-
-def _switches(desk: Desk, door: Door, ways: Ways, posting: Posting) -> Callable[[dict[str, Any]], None]:
-    """How the customer's environment is set up.
-
-    Unconfirmed facts: `customer_numbers` manual, automatic · `project_operations` · `line_amounts` kept, priced ·
-    `tax_override` · `proposals` writable, forbidden, absent · `working_days` · `settled_lines` kept, dropped ·
-    `set_names` {documented: here} · `tax_by_line`.
-    Operation: `closed_periods` ["2017-01"] · `open_periods` · `batch_every` requests (0: no job) · `posting_service` ·
-    `load` 0–100 · `retry_after` seconds or None · `priorities` {client id: low, medium, high} · `registered`
-    {client id: bool} · `forbidden_sets` · `update_conflicts` {set: times} · `page_rows` · `token_seconds` ·
-    `job_polls` · `run_batch`.
-    """
-    entities = desk.entities
-
-    def configure(wanted: dict[str, Any]) -> None:
-        if strange := wanted.keys() - handlers.keys():
-            raise KeyError(", ".join(sorted(strange)))
-        for name, value in wanted.items():
-            handlers[name](value)
-
-    def project_operations(value: bool) -> None:
-        ways.has_project_operations = value
-        table = entities.environment.tables["ProjectParameterV2"]
-        if value and not table.rows:
-            entities.environment.insert("ProjectParameterV2", {"dataAreaId": "dat", "Key": 0})
-        elif not value:
-            table.rows.clear()
-
-    def applications(field: str, values: Mapping[str, Any]) -> None:
-        for client_id, value in values.items():
-            door.applications[client_id] = replace(door.applications[client_id], **{field: value})
-
-    def among(attribute: str, *allowed: str) -> Callable[[Any], None]:
-        def choose(value: Any) -> None:
-            if value not in allowed:
-                raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
-            setattr(ways, attribute, value)
-
-        return choose
-
-    handlers: dict[str, Callable[[Any], None]] = {
-        "customer_numbers": among("customer_numbers", "manual", "automatic"),
-        "project_operations": project_operations,
-        "line_amounts": lambda value: setattr(ways, "keeps_line_amounts", value == "kept"),
-        "tax_override": lambda value: setattr(ways, "honours_tax_override", bool(value)),
-        "proposals": among("proposals", "writable", "forbidden", "absent"),
-        "working_days": lambda value: setattr(ways, "checks_working_days", bool(value)),
-        "settled_lines": lambda value: setattr(posting, "keeps_settled_lines", value == "kept"),
-        "tax_by_line": lambda value: setattr(posting, "tax_by_line", bool(value)),
-        "set_names": lambda value: entities.set_names.update(value),
-        "closed_periods": posting.closed_periods.update,
-        "open_periods": posting.closed_periods.difference_update,
-        "batch_every": lambda value: setattr(desk, "batch_every", int(value)),
-        "run_batch": lambda _: posting.run_batch(),
-        "posting_service": lambda value: setattr(desk, "has_posting_service", bool(value)),
-        "load": lambda value: setattr(desk, "load", int(value)),
-        "retry_after": lambda value: setattr(desk, "retry_after", value),
-        "priorities": lambda value: applications("priority", value),
-        "registered": lambda value: applications("is_registered", value),
-        "forbidden_sets": lambda value: setattr(entities, "forbidden", set(value)),
-        "update_conflicts": lambda value: entities.conflicts.update(value),
-        "page_rows": lambda value: setattr(entities, "page_rows", int(value)),
-        "token_seconds": lambda value: setattr(door, "token_seconds", int(value)),
-        "job_polls": lambda value: setattr(desk.jobs, "polls", int(value)),
-    }
-    return configure

@@ -165,12 +165,13 @@ class Environment:
         if self._undo is not None:
             yield
             return
-        self._undo = []
+        undo = self._undo = []
+        is_whole = False
         try:
             yield
-        except BaseException:
-            for back in reversed(self._undo):
-                back()
-            raise
+            is_whole = True
         finally:
             self._undo = None
+            if not is_whole:
+                for back in reversed(undo):
+                    back()

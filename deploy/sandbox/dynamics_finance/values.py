@@ -40,21 +40,31 @@ def _taken(field: Field, value: Any) -> Any:
         if value in ENUMS[field.kind]:
             return value
         raise ValueError(f"{value!r} is not a member of {field.kind}")
-    if field.kind == "text":
-        if not isinstance(value, str):
-            raise ValueError(f"{value!r} is not a text")
-        if field.length is not None and len(value) > field.length:
-            raise ValueError(f"The value is longer than {field.length} characters")
-        return value
-    if field.kind == "date":
-        moment = datetime.fromisoformat(str(value))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment if field.name in _INSTANTS else noon(moment.astimezone(UTC))
+    if field.kind in {"text", "date"}:
+        return _text(field, value) if field.kind == "text" else _moment(field, str(value))
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError(f"{value!r} is not a number")
+        raise _not_a("number", value)
     if field.kind in {"int", "long"} and Decimal(value) != int(value):
-        raise ValueError(f"{value!r} is not a whole number")
+        raise _not_a("whole number", value)
     return int(value) if field.kind in {"int", "long"} else Decimal(value)
+
+
+def _not_a(kind: str, value: Any) -> ValueError:
+    return ValueError(f"{value!r} is not a {kind}")
+
+
+def _text(field: Field, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _not_a("text", value)
+    if field.length is not None and len(value) > field.length:
+        raise ValueError(f"The value is longer than {field.length} characters")
+    return value
+
+
+def _moment(field: Field, text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if field.name in _INSTANTS else noon(moment.astimezone(UTC))
 
 
 def taken(entity: EntitySet, body: Any, *, is_new: bool, lenient: bool = False) -> Row:
@@ -64,26 +74,32 @@ def taken(entity: EntitySet, body: Any, *, is_new: bool, lenient: bool = False) 
     """
     if not isinstance(body, dict):
         raise bad_request("The request body is not a JSON object.")
+    given = {name: value for name, value in cast("Row", body).items() if not name.startswith("@odata.")}
     values: Row = {}
-    for name, value in cast("Row", body).items():
-        if name.startswith("@odata."):
-            continue
+    for name, value in given.items():
         field = entity.fields.get(name)
         if field is None:
             raise bad_request(f"The property '{name}' does not exist on type '{entity.entity}'.")
-        if field.is_read_only or (field.is_create_only and not is_new):
-            if lenient:
-                continue
+        if not field.is_read_only and (is_new or not field.is_create_only):
+            values[name] = _value(entity, field, value)
+        elif not lenient:
             raise _field_refused(entity, name, "The field is not editable.")
-        try:
-            values[name] = default(field) if value is None else _taken(field, value)
-        except (ValueError, InvalidOperation) as error:
-            raise _field_refused(entity, name, str(error)) from error
     if is_new:
-        for name, field in entity.fields.items():
-            if field.is_mandatory and values.get(name) in {None, "", EMPTY_DATE} and not field.is_read_only:
-                raise _field_refused(entity, name, f"Field '{name}' must be filled in.")
+        _demand_filled(entity, values)
     return values
+
+
+def _value(entity: EntitySet, field: Field, value: Any) -> Any:
+    try:
+        return default(field) if value is None else _taken(field, value)
+    except (ValueError, InvalidOperation) as error:
+        raise _field_refused(entity, field.name, str(error)) from error
+
+
+def _demand_filled(entity: EntitySet, values: Row) -> None:
+    for name, field in entity.fields.items():
+        if field.is_mandatory and not field.is_read_only and values.get(name) in {None, "", EMPTY_DATE}:
+            raise _field_refused(entity, name, f"Field '{name}' must be filled in.")
 
 
 def _field_refused(entity: EntitySet, name: str, reason: str) -> Refusal:

@@ -45,14 +45,7 @@ def _wrapped(column: Column, value: Value) -> Any:
     if column.kind == "money":
         return {"__type": f"Money:{_CONTRACTS}", "Value": float(value) if isinstance(value, Decimal) else value}
     if column.kind in LOOKUPS:
-        reference = {
-            "Id": value,
-            "KeyAttributes": [],
-            "LogicalName": column.targets[0],
-            "Name": None,
-            "RowVersion": None,
-        }
-        return {"__type": f"EntityReference:{_CONTRACTS}", **reference}
+        return reference(column.targets[0], str(value)) | {"Name": None, "RowVersion": None}
     if isinstance(value, date):
         moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
         return f"/Date({int(moment.timestamp() * 1000)})/"

@@ -284,7 +284,7 @@ class DataverseFirm:
             Write(
                 "PATCH",
                 f"products(productnumber={_text(code)})",
-                {"name": name, "quantitydecimal": 2, "producttypecode": 5},
+                {"name": name, "quantitydecimal": 2, "producttypecode": 3},
             )
             for code, name in names.items()
         ]

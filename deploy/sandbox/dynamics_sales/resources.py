@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.sandbox.dynamics_sales.actions import close_deal, who_am_i
+from deploy.sandbox.dynamics_sales.bundles import answer_bundle
 from deploy.sandbox.dynamics_sales.calls import Call, Reply
 from deploy.sandbox.dynamics_sales.environment import Environment
 from deploy.sandbox.dynamics_sales.errors import (
@@ -73,6 +74,8 @@ def _set(environment: Environment, call: Call, table: Table) -> Reply:
     if len(call.segments) > 1:
         if call.segments[1:] == ("$count",) and call.method == "GET":
             return Reply(200, str(len(environment.records.tables[table.name].rows)).encode())
+        if reply := answer_bundle(environment, call, table, call.segments[1]):
+            return reply
         raise no_segment(call.segments[1])
     context = f"{call.root}$metadata#{table.set_name}"
     if call.method == "GET":

@@ -101,12 +101,15 @@ def _options(argument: str) -> dict[int, str]:
     return {int(value): label for value, _, label in (part.partition("=") for part in argument.split("|"))}
 
 
-def _column(schema: str, notation: str) -> Column:
+def _column(schema: str, notation: str, lists: dict[str, dict[int, str]]) -> Column:
     match = _NOTATION.match(notation)
     if match is None:
         raise ValueError(f"tables.yaml: {schema}: {notation}")
     kind, argument = match["kind"], match["argument"] or ""
-    flags = dict(flag.partition("=")[::2] for flag in match["flags"].split())
+    flags: dict[str, str] = {}
+    for flag in match["flags"].split():
+        name, _, value = flag.partition("=")
+        flags[name] = value
     return Column(
         schema,
         kind,
@@ -117,7 +120,7 @@ def _column(schema: str, notation: str) -> Column:
         is_readonly="readonly" in flags,
         is_createonly="createonly" in flags,
         default=argument if kind == "boolean" else flags.get("default"),
-        options=_options(argument) if kind == "picklist" else {},
+        options=(lists.get(argument) or _options(argument)) if kind == "picklist" else {},
         targets=tuple(argument.split("|")) if kind in LOOKUPS else (),
         children=flags.get("children"),
     )
@@ -154,18 +157,20 @@ def _common(name: str, facts: dict[str, Any]) -> list[Column]:
         *_state_columns(facts),
     ]
     if facts.get("currency"):
-        common.append(Column("TransactionCurrencyId", "lookup", targets=("transactioncurrency",)))
+        is_wanted = facts["currency"] == "wanted"
+        common.append(Column("TransactionCurrencyId", "lookup", targets=("transactioncurrency",), is_wanted=is_wanted))
         common.append(Column("ExchangeRate", "decimal", digits=12, is_readonly=True))
     return common
 
 
-def _table(name: str, facts: dict[str, Any]) -> Table:
-    listed = [*_common(name, facts), *(_column(schema, note) for schema, note in facts["columns"].items())]
+def _table(name: str, facts: dict[str, Any], lists: dict[str, dict[int, str]]) -> Table:
+    listed = [*_common(name, facts), *(_column(schema, note, lists) for schema, note in facts["columns"].items())]
     if facts.get("currency"):
         sums = [column for column in listed if column.kind == "money"]
         listed += [Column(f"{column.schema}_Base", "money", digits=4, is_readonly=True) for column in sums]
     columns = {column.name: column for column in listed}
-    keys = {key: tuple(names) for key, names in (facts.get("keys") or {}).items()}
+    listed_keys: dict[str, list[str]] = facts.get("keys") or {}
+    keys = {key: tuple(names) for key, names in listed_keys.items()}
     made = Table(name, facts["schema"], facts["set"], facts["name"], bool(facts.get("tracked")), columns, keys)
     made.properties.update({column.property: column for column in listed})
     for column in listed:
@@ -178,7 +183,8 @@ def _table(name: str, facts: dict[str, Any]) -> Table:
 def tables() -> dict[str, Table]:
     """All tables by logical name."""
     document: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("tables.yaml").read_text("utf-8"))
-    made = {name: _table(name, facts) for name, facts in document.items()}
+    lists: dict[str, dict[int, str]] = document.pop("option_sets")
+    made = {name: _table(name, facts, lists) for name, facts in document.items()}
     for table in made.values():
         for column in table.columns.values():
             for target in column.targets if column.children else ():

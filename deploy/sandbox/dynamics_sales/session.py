@@ -65,14 +65,18 @@ class DataverseSession:
         content = None if body is None else body if isinstance(body, bytes) else write_json(body)
         kind = {"content-type": "application/json; charset=utf-8"} if body is not None else {}
         options = {f"${name}": value for name, value in query.items()}
-        for attempt in range(2):
-            if not self._token or attempt:
-                await self._log_in()
+
+        async def attempt() -> httpx.Response:
             sent = {**_ODATA, **kind, **(headers or {}), "authorization": f"Bearer {self._token}"}
-            answer = await self._client.request(method, url, params=options or None, content=content, headers=sent)
-            if answer.status_code != 401:  # noqa: PLR2004 - HTTP
-                return answer
-        return answer
+            return await self._client.request(method, url, params=options or None, content=content, headers=sent)
+
+        if not self._token:
+            await self._log_in()
+        answer = await attempt()
+        if answer.status_code != 401:  # noqa: PLR2004 - HTTP
+            return answer
+        await self._log_in()
+        return await attempt()
 
     async def rows(self, set_name: str, page: int | None = None, **query: str) -> AsyncIterator[Json]:
         """All rows of a query, page by page."""

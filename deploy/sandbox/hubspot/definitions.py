@@ -196,5 +196,5 @@ class Definitions:
 
 
 def _owner(held: Json) -> Json:
-    more = {"type": "PERSON", "userId": int(held["id"]) + 1000, "archived": False, "teams": []}
+    more: Json = {"type": "PERSON", "userId": int(held["id"]) + 1000, "archived": False, "teams": []}
     return {**held, **more, "createdAt": iso(0), "updatedAt": iso(0)}

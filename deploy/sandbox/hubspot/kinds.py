@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -113,6 +113,7 @@ def custom_kind(given: Json, type_id: str, portal_id: int) -> Kind:
             raise invalid(f"Invalid input JSON: {part} is required")
     if not name or not isinstance(labels, dict):
         raise invalid("Invalid input JSON: name and labels are required")
+    worded = cast("dict[str, str]", labels)
     listed = [read_property(one, f"{name}_information") for one in given["properties"]]
     properties = {prop.name: prop for prop in listed}
     if strange := set(given["requiredProperties"]) - properties.keys():
@@ -127,6 +128,6 @@ def custom_kind(given: Json, type_id: str, portal_id: int) -> Kind:
         {**system, **properties},
         tuple(given["requiredProperties"]),
         f"p{portal_id}_{name}",
-        {str(k): str(v) for k, v in labels.items()},
+        dict(worded),
         str(given.get("primaryDisplayProperty", "")),
     )

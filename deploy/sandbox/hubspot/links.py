@@ -151,7 +151,8 @@ def _spec(kind: LinkType) -> Json:
 
 
 def _id(one: Json, end: str) -> int:
-    named = str((one.get(end) or {}).get("id", ""))
+    held: Json = one.get(end) or {}
+    named = str(held.get("id", ""))
     if not named.isdigit():
         raise invalid(f"Invalid input JSON: {end}.id is required")
     return int(named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from deploy.sandbox.hubspot.errors import invalid, not_found
 from deploy.sandbox.hubspot.values import iso
@@ -127,6 +127,7 @@ def _metadata(given: Any) -> dict[str, str]:
     """Strings, whatever was sent; a stage without probability is refused."""
     if not isinstance(given, dict) or "probability" not in given:
         raise invalid("Invalid input JSON: metadata.probability of a deal stage is required")
-    probability = str(given["probability"])
-    closed = str(given.get("isClosed", probability in {"1.0", "0.0"})).lower()
+    told = cast("Json", given)
+    probability = str(told["probability"])
+    closed = str(told.get("isClosed", probability in {"1.0", "0.0"})).lower()
     return {"isClosed": closed, "probability": probability}

@@ -37,6 +37,7 @@ class Table:
     found: dict[Any, list[Record]] = field(default_factory=dict[Any, list[Record]])
     _news: deque[tuple[int, int, Record | None]] = field(default_factory=deque[tuple[int, int, "Record | None"]])
     _last: int = _FIRST_ID - 1
+    _newest: int = 0
 
     def new_id(self) -> int:
         """The next record's id."""
@@ -75,12 +76,17 @@ class Table:
 
     def searchable(self, now: int, lag: int) -> dict[int, Record]:
         """What the index knows: states older than the lag, in the order of their changes."""
+        disordered = False
         while self._news and self._news[0][0] + lag <= now:
             _, record_id, record = self._news.popleft()
             self.index.pop(record_id, None)
             if record is not None:
                 self.index[record_id] = record
+                disordered = disordered or record.modified < self._newest
+                self._newest = max(self._newest, record.modified)
             self.found.clear()
+        if disordered:  # a batch was taken back
+            self.index = dict(sorted(self.index.items(), key=lambda item: item[1].modified))
         return self.index
 
     def value(self, record: Record, name: str) -> str | None:

@@ -95,7 +95,7 @@ def _sort(table: Table, given: Any) -> tuple[str, bool]:
         return "hs_object_id", False
     if not isinstance(given, list) or len(cast("list[Any]", given)) > 1:
         raise invalid("A search takes one sort at most")
-    one: Any = given[0]
+    one = cast("list[Any]", given)[0]
     if isinstance(one, dict):
         told = cast("Json", one)
         name, falls = str(told.get("propertyName")), told.get("direction") == "DESCENDING"

@@ -93,7 +93,3 @@ class Sessions:
         """All access tokens of installed apps have just ended; fixed tokens have no end."""
         ended = self.now()
         self._tokens = {token: (app, min(until, ended)) for token, (app, until) in self._tokens.items()}
-
-    def forget(self) -> None:
-        """No access token was ever given."""
-        self._tokens.clear()

@@ -50,7 +50,7 @@ def simulator(*, apps: Sequence[App] = (CONNECTOR_APP, PEOPLE), **switches: Any)
 
     def reset() -> None:
         portal.reset()
-        sessions.forget()
+        sessions.expire()
         configure(switches)
 
     configure(switches)

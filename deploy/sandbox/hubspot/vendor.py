@@ -12,7 +12,7 @@ from deploy.sandbox.hubspot.simulator import CONNECTOR_APP, PEOPLE, simulator
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.vendor import Kept, SandboxVendor
 
-# The address the app has registered. Calls reach us over a proxy, as in most installations; it is what is signed.
+# Stands for the address that an installation puts in its place: where its intake is reached.
 WEBHOOK_URL = "https://hooks.harbour.example/intake/v1/webhooks/hubspot"
 CONTRACT_TYPE = "2-30000001"
 
@@ -42,7 +42,7 @@ class Hubspot(SandboxVendor):
             refresh_token=kept["refresh_token"],
             scopes=CONNECTOR_APP.scopes,
         )
-        return simulator(apps=(app, PEOPLE), target_url=WEBHOOK_URL)
+        return simulator(apps=(app, PEOPLE))
 
     def settings(self, base_url: str, kept: Kept) -> dict[str, str]:
         """Where the portal is, the app, and its limits: the sandbox enforces none unless it is told to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from deploy.sandbox.hubspot.associations import LinkType
 from deploy.sandbox.hubspot.errors import HubspotError, Problem, conflict, invalid, locked, not_found, not_valid
@@ -127,12 +127,12 @@ class Writes:
             raise invalid("Invalid input JSON: properties is required")
         values: dict[str, str | None] = {}
         problems: list[Problem] = []
-        for name, value in given.items():
-            found = self._value(table, str(name), value)
+        for name, value in cast("Json", given).items():
+            found = self._value(table, name, value)
             if isinstance(found, Problem):
                 problems.append(found)
             else:
-                values[str(name)] = found
+                values[name] = found
         if problems:
             raise not_valid(problems, PORTAL_ID)
         return values

@@ -99,6 +99,8 @@ class RecordService:
     def _whole(self, render: Renderer, record: RecordType, query: Mapping[str, str]) -> Callable[[Row], dict[str, Any]]:
         expands = query.get("expandSubResources", "") == "true"
         only = frozenset(filter(None, query.get("fields", "").split(",")))
+        if strange := only - record.fields.keys() - record.sublists.keys():
+            raise invalid_query(f"No field {', '.join(sorted(strange))}.", "fields")
         return lambda row: render.full(record, row, expands=expands, only=only)
 
     def read(self, name: str, key: str, query: Mapping[str, str], root: str) -> Outcome:

@@ -103,7 +103,8 @@ class Account:
             raise invalid_content(f"A record with external id {external} exists already.", "externalId")
         number = next(self._numbers[record.family])
         now = datetime.now(UTC).replace(microsecond=0)
-        row: Row = {"id": number, "isInactive": False, **values, "lastModifiedDate": now}
+        in_use = {} if record.type_code else {"isInactive": False}  # transactions are voided, never set aside
+        row: Row = {"id": number, **in_use, **values, "lastModifiedDate": now}
         for stamp in ("createdDate", "dateCreated"):
             if stamp in record.fields:
                 row[stamp] = now

@@ -73,8 +73,8 @@ class Customizing:
     def reset(self) -> None:
         """As delivered, with the switches the simulator was made with."""
         self.company_codes = {company.code: company for company in COMPANY_CODES}
-        self.closed_periods = set()
-        self.locked = set()
+        self.closed_periods.clear()
+        self.locked.clear()
         for one in fields(Switches):
             setattr(self.switches, one.name, getattr(self.seeded, one.name))
 

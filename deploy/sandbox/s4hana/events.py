@@ -8,6 +8,8 @@ from uuid import uuid4
 
 from deploy.sandbox.kit.deliveries import Deliveries
 
+FORWARDED = frozenset({"billingdocument", "journalentry", "product"})
+"""Topics bound to the outbound channel of the tenant."""
 SOURCE = "/default/sap.s4.beh/S4H100"
 
 
@@ -15,7 +17,7 @@ def emitter(deliveries: Deliveries) -> Callable[[str, str, Mapping[str, str]], N
     """Tells subscribers of an event: object (lower case), `Object.Verb`, keys."""
 
     def emit(kind: str, event: str, keys: Mapping[str, str]) -> None:
-        if deliveries.subscription is None:
+        if deliveries.subscription is None or kind not in FORWARDED:
             return
         deliveries.emit(
             {

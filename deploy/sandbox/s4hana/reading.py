@@ -19,6 +19,7 @@ from deploy.sandbox.s4hana.values import V2, etag_of, key_literal, unpadded, wri
 
 Options = Mapping[str, str]
 _SAFE = "'(),=:"
+_INDEXED = frozenset({"String", "Guid"})
 _QUOTED = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r"(?<![\w$@])[A-Za-z_]\w*(?!\w*\()")
 _NUMBER = re.compile(r"\b([A-Za-z_]\w*)\s+(eq|ne|gt|ge|lt|le)\s+'(\d+)'")
@@ -91,11 +92,14 @@ class Reader:
             raise invalid("/IWFND/CM_BEC/026", f"Invalid $filter: {refused}") from refused
         candidates: Sequence[Row] = list(table.rows.values()) if rows is None else rows
         if rows is None:
-            for name, values in condition.equal.items():
-                prop = entity.properties.get(name)
-                if prop and prop.kind in {"String", "Guid"} and all(isinstance(v, str | UUID) for v in values):
-                    candidates = table.holding(name, values)
-                    break
+            narrow = [
+                (name, values)
+                for name, values in condition.equal.items()
+                if (prop := entity.properties.get(name)) and prop.kind in _INDEXED and _all_texts(values)
+            ]
+            if narrow:
+                name, values = min(narrow, key=lambda one: table.size(*one))
+                candidates = table.holding(name, values)
         return [row for row in candidates if condition(row)]
 
     # --- rows as JSON ----------------------------------------------------------------------------------------------
@@ -169,6 +173,10 @@ class Reader:
         inner: dict[str, Any] = {"results": shown}
         inner |= {"__count": str(found.total)} if options.get("$inlinecount") == "allpages" else {}
         return {"d": inner | ({"__next": link} if found.read_on is not None else {})}
+
+
+def _all_texts(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, str | UUID) for value in values)
 
 
 def _property(entity: EntitySet, name: str) -> Any:

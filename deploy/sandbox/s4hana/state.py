@@ -58,6 +58,11 @@ class Table:
         index = self._index(field)
         return [row for value in dict.fromkeys(values) for row in index.get(value, {}).values()]
 
+    def size(self, field: str, values: Iterable[Any]) -> int:
+        """How many rows `holding` would give."""
+        index = self._index(field)
+        return sum(len(index.get(value, ())) for value in values)
+
     def _index(self, field: str) -> dict[Any, dict[Key, Row]]:
         if field not in self._indexes:
             index: dict[Any, dict[Key, Row]] = {}

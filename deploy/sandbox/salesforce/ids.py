@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from functools import lru_cache
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _GUARD = string.ascii_uppercase + "012345"
@@ -10,6 +11,7 @@ _INSTANCE = "Hb0"
 _SHORT, _LONG = 15, 18
 
 
+@lru_cache(maxsize=1 << 17)
 def with_guard(short: str) -> str:
     """The 18-character form: per block of five characters one that tells which of them are capitals."""
     suffix = ""

@@ -89,7 +89,20 @@ class Planner:
 
     def run(self, plan: Plan, *, with_deleted: bool = False) -> list[Row]:
         """The rows, in order, limit and offset applied."""
-        return self._shape(plan, filter(plan.test, self._candidates(plan, with_deleted=with_deleted)))
+        rows, in_order = self._candidates(plan, with_deleted=with_deleted)
+        found = filter(plan.test, rows)
+        return self._shape(plan, self._first(plan, found) if in_order and _by_change(plan) else found)
+
+    @staticmethod
+    def _first(plan: Plan, found: Iterable[Row]) -> Iterable[Row]:
+        """As many rows as are asked for, and those of the same stamp as the last of them."""
+        wanted = plan.offset + (plan.limit or 0)
+        last: Value = None
+        for number, row in enumerate(found, 1):
+            if number > wanted and row["SystemModstamp"] != last:
+                return
+            last = row["SystemModstamp"]
+            yield row
 
     def run_child(self, plan: Plan, reference: str, parent: Row) -> list[Row]:
         """The rows of a child subquery for one parent."""
@@ -107,20 +120,21 @@ class Planner:
         end = None if plan.limit is None else plan.offset + plan.limit
         return rows[plan.offset : end]
 
-    def _candidates(self, plan: Plan, *, with_deleted: bool) -> Iterable[Row]:
+    def _candidates(self, plan: Plan, *, with_deleted: bool) -> tuple[Iterable[Row], bool]:
+        """Rows among which the answer is, and whether they come in the order of their last change."""
         table = self.records.tables[plan.sobject.name]
         if with_deleted:
-            return [*table.rows.values(), *table.deleted.values()]
+            return [*table.rows.values(), *table.deleted.values()], False
         earliest: datetime | None = None
         conjuncts = plan.where.parts if isinstance(plan.where, Junction) and plan.where.word == "AND" else (plan.where,)
         for part in conjuncts:
             if not isinstance(part, Comparison) or len(part.path) != 1:
                 continue
             if (rows := self._by_index(plan.sobject, part)) is not None:
-                return rows
+                return rows, False
             if part.path[0].lower() == "systemmodstamp" and part.sign in {">", ">="}:
                 earliest = value if isinstance(value := part.values[0].value, datetime) else None
-        return table.rows.values() if earliest is None else self._since(table, earliest)
+        return (table.rows.values() if earliest is None else self._since(table, earliest)), True
 
     def _by_index(self, sobject: SObject, part: Comparison) -> list[Row] | None:
         table = self.records.tables[sobject.name]
@@ -202,6 +216,14 @@ class Planner:
             return lambda row: bool(pattern.match(str(path.read(records, row) or "")))
         limit = next(iter(wanted))
         return lambda row: _ordered(sign, comparable(path.field, path.read(records, row)), limit)
+
+
+def _by_change(plan: Plan) -> bool:
+    """Whether the oldest changes are asked for, and only some of them."""
+    if plan.limit is None or not plan.order:
+        return False
+    path, descending, _ = plan.order[0]
+    return path.field.name == "SystemModstamp" and not path.hops and not descending
 
 
 def _ordered(sign: str, value: Value, limit: Value) -> bool:

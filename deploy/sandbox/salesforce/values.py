@@ -128,6 +128,8 @@ def stamp(moment: datetime) -> str:
 
 def to_json(value: Value) -> Any:
     """The value as answers carry it; numbers as JSON numbers, as the vendor sends them."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
     if isinstance(value, datetime):
         return stamp(value)
     if isinstance(value, date):

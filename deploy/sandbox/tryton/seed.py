@@ -12,6 +12,18 @@ from deploy.sandbox.tryton.session import TrytonSession
 
 Row = Mapping[str, str]
 APPROVED = "Approved legal entity"
+CUSTOMERS = "Customers"
+CLOSED = "Closed"
+INTEGRATION, PEOPLE = "throughline", "people"
+COUNTRIES = (
+    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA "
+    "CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA "
+    "GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP "
+    "KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS "
+    "MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS "
+    "RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW "
+    "TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
+)
 PO_REQUIRED = "Purchase order required"
 INDUSTRIES, ROLES = "Industries", "Roles"
 STANDARD_TAX = "Standard"
@@ -73,6 +85,11 @@ class Ground:
         """The status of tasks that somebody accepted."""
         values = {"name": ACCEPTED, "types": ["task"], "progress": 1.0, "sequence": 90}
         return await self.ensure("project.work.status", [["name", "=", ACCEPTED]], values)
+
+    async def closing(self) -> int:
+        """The status of projects taken out of use."""
+        values = {"name": CLOSED, "types": ["project"], "progress": None, "count": False, "sequence": 95}
+        return await self.ensure("project.work.status", [["name", "=", CLOSED]], values)
 
     async def hierarchy(self) -> int:
         """The relation of a party to the one above it."""
@@ -185,7 +202,12 @@ class Ground:
         rows = [
             {**sequence, "name": f"Moves {year}", "sequence_type": moves, "prefix": f"{year}-", "padding": 6},
             *(
-                {**sequence, "name": f"Invoices {year}-{m:02}", "sequence_type": invoices, "prefix": f"{code}-{year}-{m:02}-"}
+                {
+                    **sequence,
+                    "name": f"Invoices {year}-{m:02}",
+                    "sequence_type": invoices,
+                    "prefix": f"{code}-{year}-{m:02}-",
+                }
                 for m in months
             ),
         ]
@@ -268,11 +290,16 @@ class Ground:
 
     async def _revenue(self, number: str, companies: Sequence[int]) -> None:
         name = f"Revenue {number}"
-        category = await self.ensure(
-            "product.category", [["name", "=", name]], {"name": name, "accounting": True}
-        )
+        category = await self.ensure("product.category", [["name", "=", name]], {"name": name, "accounting": True})
         for company in companies:
-            model = (await self._tryton.find("account.account", [["code", "=", "4.1.2"], ["company", "=", company]], ["type", "parent"], company=company))[0]
+            model = (
+                await self._tryton.find(
+                    "account.account",
+                    [["code", "=", "4.1.2"], ["company", "=", company]],
+                    ["type", "parent"],
+                    company=company,
+                )
+            )[0]
             values = {
                 "name": f"Services {number}",
                 "code": number,
@@ -284,7 +311,9 @@ class Ground:
             account = await self.ensure("account.account", wanted, values, company=company)
             await self._tryton.write("product.category", [category], {"account_revenue": account}, company=company)
 
-    async def rate_cards(self, rows: Sequence[Row], companies: Mapping[str, int], currencies: Mapping[int, str]) -> None:
+    async def rate_cards(
+        self, rows: Sequence[Row], companies: Mapping[str, int], currencies: Mapping[int, str]
+    ) -> None:
         """A price list per card in a company of its currency, with a dated line per role."""
         hour = await self._tryton.known("product", "uom_hour")
         roles = sorted({row["role"] for row in rows})
@@ -317,6 +346,23 @@ class Ground:
             body = {"name": card, "company": company, "unit": "product_default", "lines": [["create", lines]]}
             wanted = [["name", "=", card], ["company", "=", company]]
             await self.ensure("product.price_list", wanted, body, company=company)
+
+
+async def prepare(session: TrytonSession) -> None:
+    """What every database begins with: countries, statuses, categories, and the two users beside the administrator."""
+    ground = Ground(session)
+    there = {row["code"] for row in await session.find("country.country", [], ["code"])}
+    await session.create("country.country", [{"name": c, "code": c} for c in COUNTRIES.split() if c not in there])
+    await ground.acceptance()
+    await ground.closing()
+    await ground.hierarchy()
+    await ground.unit()
+    for name in (APPROVED, CUSTOMERS, PO_REQUIRED, INDUSTRIES, ROLES):
+        await ground.category(name)
+    groups = [row["id"] for row in await session.find("res.group", [])]
+    for login in (INTEGRATION, PEOPLE):
+        user = {"name": login, "login": login, "company_filter": "all", "groups": [["add", groups]]}
+        await ground.ensure("res.user", [["login", "=", login]], {**user, "password": f"first-password-of-{login}"})
 
 
 def _of_currency(card: str, currency: str, companies: Mapping[str, int], currencies: Mapping[int, str]) -> int | None:

@@ -15,7 +15,9 @@ from deploy.sandbox.tryton.values import dumps, loads
 
 Json = dict[str, Any]
 Domain = Sequence[Any]
-UNAUTHORISED = 401
+UNAUTHORISED, BUSY = 401, 503
+_LOCKED = "could not obtain lock"
+_TRIES = 12
 _MOST = 1000
 
 
@@ -23,7 +25,14 @@ class TrytonSession:
     """One user; logs in when first needed and again whenever the server says so."""
 
     def __init__(
-        self, base_url: str, client: httpx.AsyncClient, *, user: str, password: str, database: str = "tryton", at_once: int = 6
+        self,
+        base_url: str,
+        client: httpx.AsyncClient,
+        *,
+        user: str,
+        password: str,
+        database: str = "tryton",
+        at_once: int = 6,
     ) -> None:
         """`base_url` is the server's root, such as http://127.0.0.1:8110/tryton."""
         self._url = f"{base_url.rstrip('/')}/{database}/rpc/"
@@ -49,11 +58,14 @@ class TrytonSession:
             seen = self._headers
             if not seen:
                 await self._enter(seen)
-            try:
-                return await self._send(method, asked, self._headers)
-            except _SessionOver:
-                await self._enter(self._headers)
-                return await self._send(method, asked, self._headers)
+            for attempt in range(_TRIES):
+                try:
+                    return await self._send(method, asked, self._headers)
+                except _SessionOver:
+                    await self._enter(self._headers)
+                except _NumbersTaken:  # nothing has been done; somebody else draws from a sequence without gaps
+                    await asyncio.sleep(min(1.0, 0.05 * 2**attempt))
+            raise WireRefused(f"{method}: refused again and again")
 
     async def _enter(self, seen: dict[str, str]) -> None:
         async with self._door:
@@ -66,6 +78,8 @@ class TrytonSession:
         answer = await self._client.post(self._url, content=body, headers=sent)
         if answer.status_code == UNAUTHORISED and headers:
             raise _SessionOver
+        if answer.status_code == BUSY and _LOCKED in answer.text:
+            raise _NumbersTaken
         if not answer.is_success:
             raise WireRefused(f"{method}: {answer.status_code} {answer.text[:300]}")
         document = loads(answer.content)
@@ -121,6 +135,10 @@ class TrytonSession:
             answers.append(await self.call(f"wizard.{name}.execute", session, data, button, context=context))
         await self.call(f"wizard.{name}.delete", session, context=context)
         return answers
+
+
+class _NumbersTaken(Exception):
+    """Another transaction holds a number sequence."""
 
 
 class _SessionOver(Exception):

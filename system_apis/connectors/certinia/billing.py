@@ -52,9 +52,8 @@ class Billing:
         head = f"SELECT {columns(EventPayload, self._fields)} FROM {EVENT}"
         return next(iter(await self._wire.rows(f"{head} WHERE {key} = {soql_text(invoice_id)}", EventPayload)), None)
 
-    async def mark(self, mark: BillingMark, project: ProjectPayload) -> EventPayload:
-        """Bring the invoice's event, and every record on it, to invoiced."""
-        event = await self.find(mark.invoice_id)
+    async def mark(self, mark: BillingMark, project: ProjectPayload, event: EventPayload | None) -> EventPayload:
+        """Bring the invoice's event (as it stands, None: not yet), and every record on it, to invoiced."""
         splits, days = await self._splits(mark)
         records: dict[str, Sequence[Billable]] = {
             SPLIT: splits,

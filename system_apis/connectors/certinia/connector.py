@@ -137,7 +137,7 @@ class CertiniaConnector:
         """A billing event with an item for each record: released, then invoiced with the ERP's number."""
         before = await self._billing.find(mark.invoice_id)
         project = await self._projects.get(mark.project_id)
-        event = await self._billing.mark(mark, project)
+        event = await self._billing.mark(mark, project, before)
         return self._written(mark.invoice_id, event, was_created=before is None or not before.is_invoiced)
 
     async def find_billing_mark(self, invoice_id: str) -> Written | None:

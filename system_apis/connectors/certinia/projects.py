@@ -54,7 +54,11 @@ class Projects:
     async def placed(self, row: ProjectPayload, project_id: str) -> Project:
         """The project with those of its parts that are ours."""
         phases = await self._parts(PHASE, "workstream", row.id)
-        milestones = await self._parts(MILESTONE, "milestone", row.id)
+        return self._made(row, project_id, phases, await self._parts(MILESTONE, "milestone", row.id))
+
+    def _made(
+        self, row: ProjectPayload, project_id: str, phases: Mapping[str, str], milestones: Mapping[str, str]
+    ) -> Project:
         return mapping.mapped(
             self._binding, row.id, lambda: mapping.to_project(row, project_id, self._binding, phases, milestones)
         )
@@ -62,6 +66,7 @@ class Projects:
     async def create(self, plan: ProjectPlan) -> Project:
         """The project and its parts; whatever stands already is kept."""
         row = await self.find(plan.id) or await self._adopted(plan)
+        is_new = row is None
         if row is None:
             await self._make(plan)
             row = await self.get(plan.id)
@@ -69,8 +74,8 @@ class Projects:
             await copied(self._wire, row.copy_job, self._patience)
         if not row.is_active or row.closed_for_time:
             await self._amend(row.id, {**mapping.reopened(), "pse__Stage__c": self._open})
-        await self._add_parts(plan, row.id)
-        return await self.placed(row, plan.id)
+        phases, milestones = await self._add_parts(plan, row.id, is_new=is_new)
+        return self._made(row, plan.id, phases, milestones)
 
     async def close(self, project_id: str) -> None:
         """Out of use, and closed for time and expenses."""
@@ -139,21 +144,28 @@ class Projects:
         await self._wire.upsert("Account", key, plan.customer_id, places.give({"Name": plan.customer_name}))
         return (await self._wire.refs_by("Account", key, f"{key} = {soql_text(plan.customer_id)}"))[plan.customer_id]
 
-    async def _add_parts(self, plan: ProjectPlan, ref: str) -> None:
-        phases = await self._parts(PHASE, "workstream", ref)
+    async def _add_parts(
+        self, plan: ProjectPlan, ref: str, *, is_new: bool
+    ) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Phases, budgets, milestones: what lacks is made; a project just made has none yet. Phases and milestones."""
+        planned = [(stream, milestone) for stream in plan.workstreams for milestone in stream.milestones]
+        phases, milestones = dict[str, str](), dict[str, str]()
+        budgets: Mapping[str, str] = {}
+        if not is_new:
+            phases = await self._parts(PHASE, "workstream", ref)
+            budgets = await self._parts(BUDGET, "budget", ref)
+            milestones = await self._parts(MILESTONE, "milestone", ref)
         fresh = [mapping.from_workstream(one, ref) for one in plan.workstreams if one.id not in phases]
         if fresh:
             await self._upsert(PHASE, "workstream", fresh)
             phases = await self._parts(PHASE, "workstream", ref)
-        budgets = await self._parts(BUDGET, "budget", ref)
-        await self._upsert(
-            BUDGET, "budget", [mapping.from_budget(one, ref) for one in plan.workstreams if one.id not in budgets]
-        )
-        planned = [(stream, milestone) for stream in plan.workstreams for milestone in stream.milestones]
-        if planned:
-            there = await self._parts(MILESTONE, "milestone", ref)
-            rows = [mapping.from_milestone(m, ref, phases[s.id]) for s, m in planned if m.id not in there]
-            await self._upsert(MILESTONE, "milestone", rows)
+        amounts = [mapping.from_budget(one, ref) for one in plan.workstreams if one.id not in budgets]
+        await self._upsert(BUDGET, "budget", amounts)
+        due = [mapping.from_milestone(m, ref, phases[s.id]) for s, m in planned if m.id not in milestones]
+        if due:
+            await self._upsert(MILESTONE, "milestone", due)
+            milestones = await self._parts(MILESTONE, "milestone", ref)
+        return phases, milestones
 
     # --- the wire --------------------------------------------------------------------------------------------------
     async def _rows(self, where: str) -> list[ProjectPayload]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.canonical.invoices import InvoiceDraft
 from shared.errors.taxonomy import Misconfigured, VendorRejected
-from system_apis.connectors.dynamics_finance import mapping
+from system_apis.connectors.dynamics_finance import receivables
 from system_apis.connectors.dynamics_finance.client import Change, FinanceClient
 from system_apis.connectors.dynamics_finance.directory import Directory
 from system_apis.connectors.dynamics_finance.mapping import Values, to_number
@@ -82,10 +82,14 @@ class Documents:
         await self._client.amend(self.kind.header, Change(key, {"is_ready": True}, "*"))
 
     async def put(self, written: Written) -> DocumentRow:
-        """Header, then all its lines."""
+        """Header, then all its lines; a header whose lines are refused is taken away again."""
         document = await self._client.create(self.kind.header, DocumentRow, written.header)
         place = {"company": document.company, "document": self._record(document)}
-        await self._client.change_set(self.kind.line, [{**place, **line} for line in written.lines])
+        try:
+            await self._client.change_set(self.kind.line, [{**place, **line} for line in written.lines])
+        except VendorRejected:
+            await self.remove(document)
+            raise
         return document
 
     async def compose(self, draft: InvoiceDraft) -> Written:
@@ -95,12 +99,12 @@ class Documents:
         project = await self._directory.project(draft.project_id)
         tax_group = await self._directory.tax_group(company, draft.tax_rate if draft.tax.amount else Decimal(0))
         items = await self._directory.items(company, (line.item_code for line in draft.lines))
-        taxes = mapping.shares(draft.tax, [line.net for line in draft.lines])
+        taxes = receivables.shares(draft.tax, [line.net for line in draft.lines])
         is_priced = self._options.line_amounts == "priced"
         lines: list[Values] = []
         for sequence, (line, tax) in enumerate(zip(draft.lines, taxes, strict=True), 1):
             item, category = items[line.item_code]
-            values = mapping.from_line(line, is_priced=is_priced) | {
+            values = receivables.from_line(line, is_priced=is_priced) | {
                 "sequence": Decimal(sequence),
                 "project": to_number(line.workstream_id) if line.workstream_id else project.number,
                 "tax_group": tax_group,
@@ -114,7 +118,7 @@ class Documents:
                     "tax": tax,
                 }
             lines.append(values)
-        header: Values = {"company": company, **mapping.from_draft(draft)}
+        header: Values = {"company": company, **receivables.from_draft(draft)}
         if self.kind is FREE_TEXT:
             header |= {
                 "account": account,
@@ -135,7 +139,7 @@ class Documents:
     @staticmethod
     def _demand_computable(draft: InvoiceDraft) -> None:
         """Proposals take no given tax: what their tax codes compute must be the draft's tax."""
-        if (expected := mapping.expected_tax(draft)) != draft.tax.amount:
+        if (expected := receivables.expected_tax(draft)) != draft.tax.amount:
             raise VendorRejected(
                 f"{VENDOR} computes the tax of a project invoice itself: {expected}, not {draft.tax.amount}"
             )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from shared.canonical.invoices import Invoice, InvoiceDraft
 from shared.errors.taxonomy import OutcomeUnknown, PeriodClosed, VendorRejected
-from system_apis.connectors.dynamics_finance import mapping
+from system_apis.connectors.dynamics_finance import receivables
 from system_apis.connectors.dynamics_finance.client import FinanceClient
 from system_apis.connectors.dynamics_finance.documents import FREE_TEXT, Documents, figures, standing
 from system_apis.connectors.dynamics_finance.errors import begun
@@ -69,7 +69,7 @@ class Invoicing:
 
     async def _recognised(self, document: DocumentRow, rows: Sequence[DocumentRow], draft: InvoiceDraft) -> Invoice:
         invoice = await self._shown(document)
-        differences = mapping.differences(invoice, draft)
+        differences = receivables.differences(invoice, draft)
         if not differences:
             return invoice
         if begun_back := next((row for row in rows if row.corrected == document.number), None):
@@ -92,7 +92,7 @@ class Invoicing:
             if posted is None or not posted.has_been_posted:
                 raise OutcomeUnknown(f"{VENDOR} holds the document of {draft.id}, but it is not posted yet.")
             invoice = await self._shown(posted)
-            if differences := mapping.differences(invoice, draft):
+            if differences := receivables.differences(invoice, draft):
                 await self._take_back(posted, draft)
                 raise VendorRejected(f"{VENDOR} posted otherwise, and it was taken back: {differences}")
             return invoice

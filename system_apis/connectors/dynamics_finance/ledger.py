@@ -12,7 +12,7 @@ from shared.canonical.invoices import Invoice, Payment
 from shared.canonical.references import Page
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, OutcomeUnknown, VendorDrift
 from shared.outbound import pack_cursor, unpack_cursor
-from system_apis.connectors.dynamics_finance import mapping
+from system_apis.connectors.dynamics_finance import mapping, receivables
 from system_apis.connectors.dynamics_finance.client import FinanceClient
 from system_apis.connectors.dynamics_finance.directory import Directory
 from system_apis.connectors.dynamics_finance.documents import FREE_TEXT, PROPOSAL, Documents
@@ -69,7 +69,7 @@ class Ledger:
             tax = (await self._tax(equal)).tax
         codes = await self._directory.codes()
         with canonical():
-            return mapping.to_invoice(
+            return receivables.to_invoice(
                 self._binding,
                 entry,
                 legal_entity=_known(codes, entry.company),
@@ -116,7 +116,7 @@ class Ledger:
         codes = await self._directory.codes()
         with canonical():
             invoices = tuple(
-                mapping.to_invoice(
+                receivables.to_invoice(
                     self._binding,
                     entry,
                     legal_entity=codes[entry.company],
@@ -195,7 +195,7 @@ class Ledger:
         ours = await self._our_ids([place for places in settled.values() for place, _ in places])
         with canonical():
             payments = tuple(
-                mapping.to_payment(
+                receivables.to_payment(
                     self._binding,
                     entry,
                     customer_id=customers.get((entry.company, entry.account)),

@@ -7,14 +7,13 @@ import re
 from base64 import b32encode
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from shared.canonical.billing import ContractLine, ErpContract, ScheduleEntry
 from shared.canonical.catalog import LegalEntity, Rate, RateCard, ServiceItem
 from shared.canonical.customers import Customer
-from shared.canonical.invoices import Invoice, InvoiceDraft, InvoiceLine, InvoiceState, Payment, PaymentApplication
-from shared.canonical.money import Money, minor_digits, rounded
+from shared.canonical.money import Money
 from shared.canonical.opportunities import BillingModel
 from shared.canonical.projects import PlacedPart, Project, ProjectPlan, Workstream
 from shared.canonical.references import Written
@@ -23,11 +22,9 @@ from system_apis.connectors.dynamics_finance.payloads import (
     CategoryRow,
     ContractRow,
     CustomerRow,
-    DocumentRow,
     LegalEntityRow,
     PriceRow,
     ProjectRow,
-    TransactionRow,
 )
 from system_apis.ports.binding import Binding
 
@@ -36,8 +33,8 @@ IN_USE: Final = "InProcess"
 OUT_OF_USE: Final = "Completed"
 _VENDOR: Final = "dynamics_finance"
 _NUMBER: Final = 20
-_SHORT: Final = 60
-_LONG: Final = 1000
+SHORT: Final = 60
+LONG: Final = 1000
 _PLAIN: Final = re.compile(r"(?:[a-z]{3}_)?([A-Za-z0-9][A-Za-z0-9_-]{0,19})")
 _SATURDAY: Final = 5
 _METHODS: Final[Mapping[BillingModel, str]] = {
@@ -71,6 +68,11 @@ def to_money(amount: Decimal, currency: str, field: str) -> Money:
             findings=[FieldFinding(field, "more digits than the currency knows")],
         )
     return money
+
+
+def moment_text(moment: datetime) -> str:
+    """An instant as conditions write it: whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def working_day(day: date) -> date:
@@ -179,7 +181,7 @@ def from_customer(customer: Customer) -> Values:
         "name": customer.name[:100],
         "tax_id": customer.tax_id or "",
         "requires_purchase_order": customer.requires_purchase_order,
-        "industry": (customer.industry or "")[:_SHORT],
+        "industry": (customer.industry or "")[:SHORT],
         "address_name": "Bill to",
         "street": bill_to.street or "",
         "city": bill_to.city or "",
@@ -192,12 +194,12 @@ def from_project(plan: ProjectPlan, start_on: date) -> Values:
     """The project itself; company, number, group and contract are set once."""
     return {
         "external_id": plan.id,
-        "name": plan.name[:_SHORT],
+        "name": plan.name[:SHORT],
         "stage": IN_USE,
         "start_on": start_on,
-        "opportunity": plan.opportunity_reference[:_SHORT],
+        "opportunity": plan.opportunity_reference[:SHORT],
         "budget": plan.budget.amount,
-        "template": (plan.template or "")[:_SHORT],
+        "template": (plan.template or "")[:SHORT],
     }
 
 
@@ -205,7 +207,7 @@ def from_workstream(workstream: Workstream, start_on: date) -> Values:
     """The sub-project of a workstream."""
     return {
         "external_id": workstream.id,
-        "name": workstream.name[:_SHORT],
+        "name": workstream.name[:SHORT],
         "stage": IN_USE,
         "start_on": start_on,
         "billing_model": workstream.billing_model.value,
@@ -236,8 +238,8 @@ def from_contract(contract: ErpContract) -> Values:
     """The contract of either set; what only Project Operations keeps is added by `from_contract_terms`."""
     return {
         "external_id": contract.id,
-        "name": contract.reference[:_SHORT],
-        "reference": contract.reference[:_SHORT],
+        "name": contract.reference[:SHORT],
+        "reference": contract.reference[:SHORT],
         "project_id": contract.project_id,
         "customer_id": contract.customer_id,
         "rate_card": contract.rate_card_code or "",
@@ -250,8 +252,8 @@ def from_contract_line(line: ContractLine) -> Values:
     """A billing rule, without its place."""
     return {
         "reference": to_number(line.workstream_id),
-        "name": line.description[:_SHORT],
-        "description": line.description[:_LONG],
+        "name": line.description[:SHORT],
+        "description": line.description[:LONG],
         "line_type": "Billing",
         "billing_method": _METHODS[line.billing_model],
         "amount": line.amount.amount,
@@ -263,8 +265,8 @@ def from_schedule_entry(entry: ScheduleEntry, project: str) -> Values:
     """An on-account forecast, without its company, number and contract."""
     return {
         "external_id": entry.milestone_id,
-        "reference": entry.reference[:_SHORT],
-        "name": f"{entry.name} ({entry.reference})"[:_SHORT],
+        "reference": entry.reference[:SHORT],
+        "name": f"{entry.name} ({entry.reference})"[:SHORT],
         "project": project,
         "due_on": entry.due_on,
         "project_on": entry.due_on,
@@ -272,146 +274,3 @@ def from_schedule_entry(entry: ScheduleEntry, project: str) -> Values:
         "currency": entry.amount.currency,
         "quantity": Decimal(1),
     }
-
-
-# --- receivables -----------------------------------------------------------------------------------------------------
-def shares(tax: Money, nets: Sequence[Money]) -> list[Decimal]:
-    """The tax of an invoice spread over its lines by their nets, to the minor unit; the shares add up to it exactly.
-
-    Cut off, then the units that are missing go to the lines that lost most.
-    """
-    step = Decimal(1).scaleb(-minor_digits(tax.currency))
-    whole = sum((net.amount for net in nets), Decimal(0))
-    if not whole:
-        return [tax.amount, *[Decimal(0)] * (len(nets) - 1)]
-    exact = [tax.amount * net.amount / whole for net in nets]
-    cut = [amount.quantize(step, rounding=ROUND_DOWN) for amount in exact]
-    missing = tax.amount - sum(cut, Decimal(0))
-    unit = step if missing > 0 else -step
-    order = sorted(range(len(nets)), key=lambda at: (exact[at] - cut[at]) * (1 if missing > 0 else -1), reverse=True)
-    for turn in range(int(abs(missing) / step)):
-        cut[order[turn % len(order)]] += unit
-    return cut
-
-
-def due_on(draft: InvoiceDraft) -> date:
-    """The last day of payment."""
-    return draft.invoice_on + timedelta(days=draft.payment_terms_days)
-
-
-def from_draft(draft: InvoiceDraft) -> Values:
-    """What both kinds of document carry."""
-    return {
-        "external_id": draft.id,
-        "contract_id": draft.contract_id,
-        "project_id": draft.project_id,
-        "customer_id": draft.customer_id,
-        "period": draft.period,
-        "invoice_on": draft.invoice_on,
-        "due_on": due_on(draft),
-        "currency": draft.currency,
-        "text": f"{draft.contract_reference} {draft.period}"[:100],
-    }
-
-
-def from_line(line: InvoiceLine, *, is_priced: bool) -> Values:
-    """What a line of both kinds of document carries.
-
-    `is_priced`: the product computes quantity times price, so the agreed net stands as the price of one.
-    """
-    figures = f"{line.description} ({line.quantity.normalize():f} x {line.rate:f})"
-    return {
-        "line_id": line.id,
-        "workstream_id": line.workstream_id or "",
-        "name": line.description[:_SHORT],
-        "text": (figures if is_priced else line.description)[:_LONG],
-        "quantity": Decimal(1) if is_priced else line.quantity,
-        "price": line.net.amount if is_priced else line.rate,
-        "amount": line.net.amount,
-    }
-
-
-def to_invoice(
-    binding: Binding,
-    entry: TransactionRow,
-    *,
-    legal_entity: str,
-    document: DocumentRow | None,
-    tax: Decimal,
-    is_voided: bool = False,
-) -> Invoice:
-    """An invoice from its entry in the customer's account and its document (none: not made by us)."""
-    ref, currency = f"{entry.company}:{entry.number}", entry.currency
-    return Invoice(
-        tenant=binding.tenant,
-        id=(document.external_id if document and not is_voided else "") or binding.identify("invoice", ref),
-        source=binding.source(
-            ref, to_version(entry.etag, entry.amount, tax, entry.settled, is_voided), entry.modified_at
-        ),
-        number=entry.number,
-        period=(document.period if document else "") or None,
-        customer_id=(document.customer_id if document else "") or None,
-        legal_entity_code=legal_entity,
-        invoice_on=document.invoice_on if document else entry.booked_on,
-        state=_state(entry, is_voided=is_voided),
-        net=to_money(entry.amount - tax, currency, "TotalTaxAmount"),
-        tax=to_money(tax, currency, "TotalTaxAmount"),
-        gross=to_money(entry.amount, currency, "AmountCur"),
-        paid=to_money(entry.settled, currency, "SettleAmountCur"),
-    )
-
-
-def _state(entry: TransactionRow, *, is_voided: bool) -> InvoiceState:
-    if is_voided:
-        return InvoiceState.VOIDED
-    return InvoiceState.PAID if entry.amount and entry.settled == entry.amount else InvoiceState.OPEN
-
-
-def to_payment(
-    binding: Binding,
-    entry: TransactionRow,
-    *,
-    customer_id: str | None,
-    applications: Sequence[tuple[str, str, Decimal]],
-) -> Payment:
-    """A payment; an application is (our invoice id, the invoice's ref, amount)."""
-    shown = [(ref, amount) for _, ref, amount in applications]
-    return Payment(
-        tenant=binding.tenant,
-        id=binding.identify("payment", f"{entry.company}:{entry.voucher}"),
-        source=binding.source(
-            f"{entry.company}:{entry.voucher}", to_version(entry.etag, entry.amount, *shown), entry.modified_at
-        ),
-        customer_id=customer_id,
-        received_on=entry.booked_on,
-        amount=to_money(-entry.amount, entry.currency, "AmountCur"),
-        applications=tuple(
-            PaymentApplication(
-                invoice_id=invoice, invoice_ref=ref, amount=to_money(amount, entry.currency, "SettlementAmount")
-            )
-            for invoice, ref, amount in applications
-        ),
-    )
-
-
-def differences(invoice: Invoice, draft: InvoiceDraft) -> str:
-    """Where an invoice departs from its draft; empty when it does not."""
-    pairs = (
-        ("net", invoice.net, draft.net),
-        ("tax", invoice.tax, draft.tax),
-        ("gross", invoice.gross, draft.gross),
-        ("legal entity", invoice.legal_entity_code, draft.legal_entity_code),
-        ("period", invoice.period, draft.period),
-        ("day", invoice.invoice_on, draft.invoice_on),
-    )
-    return "; ".join(f"{name} is {there}, not {ours}" for name, there, ours in pairs if there != ours)
-
-
-def expected_tax(draft: InvoiceDraft) -> Decimal:
-    """The tax that a tax code of the draft's rate computes on its net."""
-    return rounded(draft.net.amount * draft.tax_rate, draft.currency)
-
-
-def moment_text(moment: datetime) -> str:
-    """An instant as conditions write it: whole seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,8 +18,7 @@ from shared.errors.taxonomy import (
     VendorRejected,
     VendorThrottled,
 )
-from shared.outbound import Answer, AuthFlow, Outbound, RetryPolicy, StaticHeaders, TokenRequest, drift, walk
-from system_apis.connectors.hubspot.paths import Paths
+from shared.outbound import Answer, AuthFlow, Outbound, RetryPolicy, StaticHeaders, TokenRequest, drift, route, walk
 from system_apis.connectors.hubspot.payloads import LinkFacts, LinksFacts, PagingFacts, PartFacts, Record, Results
 from system_apis.manifest import Budget, Manifest
 from system_apis.ports.binding import Binding
@@ -32,6 +32,7 @@ _SEARCHES = 5
 _SEARCH_SECONDS = 1.2
 _MOST_SILENCE = 900.0
 _INNER = "Property values were not valid: "
+_RELEASE = re.compile(r"^\d{4}-\d{2}$")
 _STATUS_OF = {"OBJECT_NOT_FOUND": 404, "CONFLICT": 409, "MISSING_SCOPES": 403, "LOCKED": 423}
 
 
@@ -53,7 +54,7 @@ def _inner_code(message: str) -> str | None:
         listed: Any = json.loads(message[len(_INNER) :])
     except ValueError:
         return None
-    first: Any = listed[0] if isinstance(listed, list) and listed else None
+    first = cast("list[Any]", listed)[0] if isinstance(listed, list) and listed else None
     code = cast("Json", first).get("error") if isinstance(first, dict) else None
     return str(code) if code else None
 
@@ -77,6 +78,57 @@ def zone(binding: Binding) -> ZoneInfo:
         return ZoneInfo(named)
     except (LookupError, ValueError, OSError) as error:
         raise Misconfigured(f"connector {binding.system}: setting time_zone names none: {named}") from error
+
+
+class Paths:
+    """Paths of the family a tenant's `api_version` names: the classic one, or that of a dated release."""
+
+    def __init__(self, binding: Binding, documented: str) -> None:
+        version = binding.settings.get("api_version") or documented
+        if version != "v3" and not _RELEASE.match(version):
+            raise Misconfigured(
+                f"connector {binding.system}: setting api_version is neither v3 nor a dated release: {version}"
+            )
+        self._version = version
+        self._is_dated = version != "v3"
+
+    @property
+    def token(self) -> str:
+        """The token endpoint, parameters in the body."""
+        return f"/oauth/{self._version}/token"
+
+    @property
+    def schemas(self) -> str:
+        """Custom objects."""
+        return f"/crm-object-schemas/{self._version}/schemas"
+
+    def objects(self, kind: str, *rest: str) -> str:
+        """Records of an object."""
+        return self._crm("objects", kind, *rest)
+
+    def properties(self, kind: str) -> str:
+        """Properties of an object."""
+        return self._crm("properties", kind)
+
+    def pipelines(self, kind: str) -> str:
+        """Pipelines of an object."""
+        return self._crm("pipelines", kind)
+
+    def owners(self) -> str:
+        """Owners."""
+        return self._crm("owners")
+
+    def links(self, source: str, target: str, *rest: str) -> str:
+        """Associations between two objects."""
+        return self._crm("associations", source, target, *rest, classic="v4")
+
+    def link(self, source: str, ref: str, target: str, other: str) -> str:
+        """The unlabelled association of two records."""
+        return self._crm("objects", source, ref, "associations", "default", target, other, classic="v4")
+
+    def _crm(self, room: str, *rest: str, classic: str = "v3") -> str:
+        head = f"/crm/{room}/{self._version}" if self._is_dated else f"/crm/{classic}/{room}"
+        return head + "".join(route("/{part}", part=part) for part in rest)
 
 
 class HubspotClient:
@@ -103,6 +155,7 @@ class HubspotClient:
                 budget=budget,
                 read_body_code=read_error,
                 retry=retry,
+                owner=binding.tenant,
             )
 
         self._outbound = opened(Budget(requests=requests, per_seconds=10, at_once=at_once))

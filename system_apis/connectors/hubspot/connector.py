@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from shared.canonical.references import Page
 from shared.errors.taxonomy import Misconfigured, NotFound, VendorDrift
 from shared.outbound import drift
 from system_apis.connectors.hubspot.changes import Family, Place, cursor_at, events, latest, place_of, start
-from system_apis.connectors.hubspot.client import HubspotClient, whole
+from system_apis.connectors.hubspot.client import HubspotClient, whole, zone
 from system_apis.connectors.hubspot.directory import Directory
 from system_apis.connectors.hubspot.mapping import (
     CompanyRows,
@@ -31,9 +32,19 @@ from system_apis.connectors.hubspot.mapping import (
     to_customer,
     to_opportunity,
 )
-from system_apis.connectors.hubspot.payloads import DELIVERY, DeliveryPayload
-from system_apis.connectors.hubspot.rows import RowReader
-from system_apis.fields import load_fields
+from system_apis.connectors.hubspot.payloads import (
+    DELIVERY,
+    SYSTEM,
+    CompanyPayload,
+    ContractPayload,
+    DealPayload,
+    DeliveryPayload,
+    LinePayload,
+    LinkFacts,
+    MilestonePayload,
+    Payload,
+)
+from system_apis.fields import EntityFields, FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint
@@ -44,6 +55,10 @@ _OVERLAP: Final = 300
 _MOST_TURNS: Final = 100_000
 Rows = TypeVar("Rows", bound=CompanyRows | DealRows | ContractRows)
 Item = TypeVar("Item")
+Row = TypeVar("Row", bound=Payload)
+Links = Mapping[str, Sequence[LinkFacts]]
+_PRIMARY: Final = ("HUBSPOT_DEFINED", 5)
+_CHILD_TO_PARENT: Final = ("HUBSPOT_DEFINED", 14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,99 @@ class _Reading(Generic[Rows, Item]):
     family: Callable[[], Awaitable[Family]]
     rows: Callable[[Sequence[str]], Awaitable[Mapping[str, Rows]]]
     make: Callable[[Rows, Binding], Item]
+
+
+class RowReader:
+    """Reads records by id, many at once; those that are not there, or not whole, are left out."""
+
+    def __init__(self, binding: Binding, client: HubspotClient, directory: Directory, fields: FieldMap) -> None:
+        self._client = client
+        self._directory = directory
+        self._fields = fields
+        self._label = (binding.settings.get("customer_label") or "").lower()
+        self._home_currency = binding.settings.get("home_currency") or None
+        self._zone = zone(binding)
+
+    async def companies(self, refs: Sequence[str]) -> dict[str, CompanyRows]:
+        """Companies with the one above each."""
+        found, above = await asyncio.gather(
+            self._read("companies", self._fields["customer"], CompanyPayload, refs),
+            self._client.links("companies", "companies", refs),
+        )
+        parents = {child: _typed(links, _CHILD_TO_PARENT) for child, links in above.items()}
+        return {ref: CompanyRows(company, parents.get(ref)) for ref, company in found.items()}
+
+    async def deals(self, refs: Sequence[str]) -> dict[str, DealRows]:
+        """Deals that somebody buys, with an amount."""
+        fields = self._fields["opportunity"]
+        amount = fields.path("amount")
+        found, buyers, sold = await asyncio.gather(
+            self._read("deals", fields, DealPayload, refs, unless_empty=amount),
+            self._client.links("deals", "companies", refs),
+            self._client.links("deals", "line_items", refs),
+        )
+        lines = await self._children("line_items", self._fields["opportunity_line"], LinePayload, found, sold)
+        return {
+            ref: DealRows(
+                deal,
+                lines[ref],
+                company,
+                await self._owner(deal),
+                await self._directory.is_won(deal.pipeline, deal.stage, seems=deal.seems_won),
+                self._zone,
+                self._home_currency,
+            )
+            for ref, deal in found.items()
+            if (company := self._buyer(buyers.get(ref, ())))
+        }
+
+    async def contracts(self, refs: Sequence[str]) -> dict[str, ContractRows]:
+        """Contracts that belong to one deal, with their milestones."""
+        fields, of_milestone = self._fields["contract"], self._fields["milestone"]
+        kind, child = await self._directory.object(fields.object), await self._directory.object(of_milestone.object)
+        found, deals, due = await asyncio.gather(
+            self._read(kind, fields, ContractPayload, refs),
+            self._client.links(kind, "deals", refs),
+            self._client.links(kind, child, refs),
+        )
+        milestones = await self._children(child, of_milestone, MilestonePayload, found, due)
+        owned = {ref: {link.to_id for link in deals.get(ref, ())} for ref in found}
+        return {
+            ref: ContractRows(contract, milestones[ref], str(min(owned[ref])))
+            for ref, contract in found.items()
+            if len(owned[ref]) == 1
+        }
+
+    async def _read(
+        self, kind: str, fields: EntityFields, model: type[Row], refs: Sequence[str], *, unless_empty: str = ""
+    ) -> dict[str, Row]:
+        raw = await self._client.records(kind, refs, tuple(dict.fromkeys((*fields.paths(), *SYSTEM))))
+        if unless_empty:
+            raw = [row for row in raw if unless_empty not in row or row[unless_empty]]
+        rows = drift(self._client.system, list[model], [fields.take(row) for row in raw])
+        return {row.id: row for row in rows}
+
+    async def _children(
+        self, kind: str, fields: EntityFields, model: type[Row], parents: Mapping[str, Payload], links: Links
+    ) -> dict[str, list[Row]]:
+        wanted = {ref: [str(link.to_id) for link in links.get(ref, ())] for ref in parents}
+        named = [child for children in wanted.values() for child in children]
+        found = await self._read(kind, fields, model, named) if named else {}
+        return {ref: [found[child] for child in children if child in found] for ref, children in wanted.items()}
+
+    def _buyer(self, links: Sequence[LinkFacts]) -> str | None:
+        """The company with the tenant's label, or the primary one; the only one needs neither."""
+        if self._label:
+            labelled = (k for k in links if any((t.label or "").lower() == self._label for t in k.types))
+            return next((str(link.to_id) for link in labelled), None)
+        only = str(links[0].to_id) if len(links) == 1 else None
+        return _typed(links, _PRIMARY) or only
+
+    async def _owner(self, deal: DealPayload) -> str | None:
+        """Asked for only where the firm names nobody itself."""
+        if deal.sales_owner or not deal.owner_id:
+            return None
+        return await self._directory.owner_name(deal.owner_id)
 
 
 class HubspotConnector:
@@ -118,7 +226,7 @@ class HubspotConnector:
         """The deal's contract; of several the approved one, then the one changed last."""
         kind = await self._directory.object(self._fields["contract"].object)
         linked = (await self._client.links("deals", kind, [opportunity_ref])).get(opportunity_ref, [])
-        found = await self._contracts.rows([str(link.to_id) for link in linked]) if linked else {}
+        found = await self._contracts.rows([str(link.to_id) for link in linked])
         if not found:
             return None
         best = max(found.values(), key=lambda rows: (is_approved(rows.payload), changed_at(rows)))
@@ -156,13 +264,13 @@ class HubspotConnector:
             ("opportunity", await self._deal_family()),
             ("contract", await self._find_contract_family()),
         )
-        hints = [
-            ChangeHint(entity, ref, hint_key(entity, ref, at), at)
+        told = [
+            (at, ChangeHint(entity, ref, hint_key(entity, ref, at), at))
             for entity, family in polled
             if family is not None
             for ref, at in (await latest(self._client, family, begin)).items()
         ]
-        return sorted(hints, key=lambda hint: (hint.occurred_at or begin, hint.key))
+        return [hint for _, hint in sorted(told, key=lambda one: (one[0], one[1].key))]
 
     async def _get(self, reading: _Reading[Rows, Item], ref: str) -> Item:
         rows = (await reading.rows([ref])).get(ref)
@@ -211,6 +319,10 @@ class HubspotConnector:
 
     def _written(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self._blank if value is None else value for name, value in values.items()}
+
+
+def _typed(links: Sequence[LinkFacts], wanted: tuple[str, int]) -> str | None:
+    return next((str(k.to_id) for k in links if any((t.category, t.type_id) == wanted for t in k.types)), None)
 
 
 def _at_their_latest(listed: Sequence[tuple[Place, str]], found: Mapping[str, Rows], *, is_end: bool) -> list[Rows]:

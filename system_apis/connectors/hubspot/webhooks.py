@@ -21,6 +21,10 @@ from system_apis.ports.changes import ChangedEntity, ChangeHint, WebhookDelivery
 _WINDOW_MS = 300_000
 _MOST_DIGITS = 15
 _ABOUT: dict[str, ChangedEntity] = {"deal": "opportunity", "company": "customer"}
+_CIRCLES: dict[ChangedEntity, frozenset[str]] = {
+    "opportunity": frozenset({"line_item", "company"}),
+    "customer": frozenset({"company"}),
+}
 # What the vendor decodes in an address before it signs it; all else stays as it is called.
 _DECODED = {
     "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(", "%29": ")",
@@ -114,11 +118,13 @@ class HubspotIntake:
 
 
 def _linked(kind: str, event: _Event) -> list[tuple[ChangedEntity, str]]:
-    """The deal or company whose circle has changed: the end the event speaks from."""
+    """The deal whose lines or buyer, or the company whose hierarchy has changed; other associations say nothing."""
     entity = _ABOUT.get(kind)
-    source = event.association.partition("_TO_")[0].lower()
-    ref = event.to_id if event.association.endswith(f"_TO_{kind.upper()}") and source != kind else event.from_id
-    return [(entity, str(ref))] if entity and ref is not None else []
+    source, _, target = event.association.lower().partition("_to_")
+    if entity is None or (event.association and _CIRCLES[entity].isdisjoint({source, target} - {kind} or {kind})):
+        return []
+    ref = event.to_id if source and source != kind else event.from_id
+    return [] if ref is None else [(entity, str(ref))]
 
 
 def _refused(field: str, reason: str) -> NotAuthenticated:

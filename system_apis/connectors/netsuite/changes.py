@@ -71,8 +71,8 @@ async def changed_page(
         f"SELECT id, {_STAMP.format(column='lastmodifieddate')} FROM transaction "
         f"WHERE type = {literal(kind)} AND {after} ORDER BY lastmodifieddate, id"
     )
-    rows, has_more = await client.page(query, ChangedRow, limit=min(limit, LARGEST_PAGE))
-    return rows, pack_cursor({"at": rows[-1].modified, "id": rows[-1].id}) if has_more and rows else None
+    rows, page = await client.page(query, ChangedRow, limit=min(limit, LARGEST_PAGE))
+    return rows, pack_cursor({"at": rows[-1].modified, "id": rows[-1].id}) if page.has_more and rows else None
 
 
 def _place(cursor: str) -> tuple[str, int]:
@@ -90,7 +90,7 @@ async def _transactions(client: NetSuiteClient, since: datetime | None, zone: Zo
     rows = await client.rows(
         f"SELECT id, type, {_STAMP.format(column='lastmodifieddate')}, foreigntotal AS total, "
         f"foreignamountpaid AS paid, status FROM transaction WHERE type IN ({types}) "
-        f"AND {since_clause('lastmodifieddate', since, zone)} ORDER BY lastmodifieddate, id",
+        f"AND {since_clause('lastmodifieddate', since, zone)}",
         ChangedRow,
     )
     return [
@@ -108,12 +108,12 @@ async def _reference(client: NetSuiteClient, kind: str, since: datetime | None, 
     table, column = _REFERENCE[kind]
     rows = await client.rows(
         f"SELECT id, {_STAMP.format(column=column)} FROM {table} "
-        f"WHERE {since_clause(column, since, zone)} ORDER BY {column}, id",
+        f"WHERE {since_clause(column, since, zone)}",
         ChangedRow,
     )
     if not rows:
         return []
-    latest = rows[-1].modified
+    latest = max(row.modified for row in rows)
     touched = [row.id for row in rows if row.modified == latest]
     return [
         ChangeHint(

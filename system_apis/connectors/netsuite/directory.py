@@ -15,37 +15,58 @@ from system_apis.connectors.netsuite.payloads import (
     CurrencyRow,
     ExternalRow,
     ItemRow,
+    RateRow,
     RecordStub,
     SubsidiaryRow,
     TermRow,
 )
+from system_apis.fields import EntityFields, FieldMap
 
 FRESH_SECONDS = 60.0
 MOST_KEPT = 50_000
 Content = TypeVar("Content")
 
-SUBSIDIARIES = (
-    "SELECT s.id, s.custrecord_tl_code AS code, s.name, s.country, c.symbol AS currency, "
-    "s.custrecord_tl_approved AS approved, s.custrecord_tl_tax_rate AS tax_rate, "
-    "TO_CHAR(s.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS') AS modified "
-    "FROM subsidiary s JOIN currency c ON c.id = s.currency "
-    "WHERE s.custrecord_tl_code IS NOT NULL AND s.isinactive = 'F' ORDER BY s.id"
-)
-ITEMS = (
-    "SELECT i.id, i.itemid, i.displayname, i.custitem_tl_product_codes AS codes, a.acctnumber AS account, "
-    "TO_CHAR(i.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS') AS modified "
-    "FROM item i LEFT JOIN account a ON a.id = i.incomeaccount "
-    "WHERE i.itemtype = 'Service' AND i.isinactive = 'F' ORDER BY i.id"
-)
+_SECOND = "'YYYY-MM-DD HH24:MI:SS'"
 
-RATES = (
-    "SELECT r.id, b.id AS card_id, b.name AS card, r.custrecord_tl_role AS role, c.symbol AS currency, "
-    "r.custrecord_tl_rate AS rate, TO_CHAR(r.custrecord_tl_from, 'YYYY-MM-DD') AS starts, "
-    "TO_CHAR(r.custrecord_tl_until, 'YYYY-MM-DD') AS ends, "
-    "TO_CHAR(r.lastmodified, 'YYYY-MM-DD HH24:MI:SS') AS modified "
-    "FROM customrecord_tl_rate r JOIN billingratecard b ON b.id = r.custrecord_tl_rate_card "
-    "JOIN currency c ON c.id = r.custrecord_tl_currency WHERE r.isinactive = 'F' ORDER BY r.id"
-)
+
+def _columns(fields: EntityFields, alias: str, *names: str) -> str:
+    """The columns of these canonical fields, under their own names."""
+    return ", ".join(f"{alias}.{fields.path(name).lower()}" for name in names)
+
+
+def legal_entities_query(fields: EntityFields) -> str:
+    """Active subsidiaries that carry a code of ours."""
+    return (
+        f"SELECT s.id, {_columns(fields, 's', 'code', 'name', 'country', 'is_approved', 'standard_tax_rate')}, "
+        f"c.symbol AS currency, TO_CHAR(s.lastmodifieddate, {_SECOND}) AS modified "
+        "FROM subsidiary s JOIN currency c ON c.id = s.currency "
+        f"WHERE s.{fields.path('code').lower()} IS NOT NULL AND s.isinactive = 'F'"
+    )
+
+
+def service_items_query(fields: EntityFields) -> str:
+    """Active service items."""
+    return (
+        f"SELECT i.id, {_columns(fields, 'i', 'item_code', 'name', 'product_codes')}, a.acctnumber AS account, "
+        f"TO_CHAR(i.lastmodifieddate, {_SECOND}) AS modified "
+        f"FROM item i LEFT JOIN account a ON a.id = i.{fields.path('revenue_account').lower()} "
+        "WHERE i.itemtype = 'Service' AND i.isinactive = 'F'"
+    )
+
+
+def rates_query(fields: EntityFields) -> str:
+    """Dated prices with the card and currency they belong to."""
+    card, currency = fields.path("card").lower(), fields.path("currency").lower()
+    days = ", ".join(
+        f"TO_CHAR(r.{path}, 'YYYY-MM-DD') AS {path}"
+        for path in (fields.path(name).lower() for name in ("effective_from", "effective_to"))
+    )
+    return (
+        f"SELECT r.id, b.id AS card_id, b.name AS card, {_columns(fields, 'r', 'role', 'rate')}, {days}, "
+        f"c.symbol AS currency, TO_CHAR(r.lastmodified, {_SECOND}) AS modified "
+        f"FROM {fields.object} r JOIN billingratecard b ON b.id = r.{card} JOIN currency c ON c.id = r.{currency} "
+        "WHERE r.isinactive = 'F'"
+    )
 
 
 class _Kept(Generic[Content]):
@@ -68,8 +89,9 @@ class _Kept(Generic[Content]):
 class Directory:
     """Reference data is at most a minute old (a code not found is looked for afresh); internal ids never change."""
 
-    def __init__(self, client: NetSuiteClient) -> None:
+    def __init__(self, client: NetSuiteClient, fields: FieldMap) -> None:
         self._client = client
+        self._fields = fields
         self._subsidiaries = _Kept(self._read_subsidiaries)
         self._currencies = _Kept(self._read_currencies)
         self._items = _Kept(self._read_items)
@@ -83,19 +105,36 @@ class Directory:
         self._currencies = _Kept(self._read_currencies)
         self._items = _Kept(self._read_items)
 
+    async def legal_entities(self) -> list[SubsidiaryRow]:
+        """All of them, read now."""
+        fields = self._fields["legal_entity"]
+        return await self._client.rows(legal_entities_query(fields), SubsidiaryRow, key="s.id", fields=fields)
+
+    async def service_items(self) -> list[ItemRow]:
+        """All of them, read now."""
+        fields = self._fields["service_item"]
+        return await self._client.rows(service_items_query(fields), ItemRow, key="i.id", fields=fields)
+
+    async def rates(self) -> list[RateRow]:
+        """All of them, read now."""
+        fields = self._fields["rate"]
+        return await self._client.rows(rates_query(fields), RateRow, key="r.id", fields=fields)
+
     async def _read_subsidiaries(self) -> dict[str, SubsidiaryRow]:
-        return {row.code: row for row in await self._client.rows(SUBSIDIARIES, SubsidiaryRow)}
+        return {row.code: row for row in await self.legal_entities()}
 
     async def _read_currencies(self) -> dict[str, str]:
-        rows = await self._client.rows("SELECT id, symbol FROM currency ORDER BY id", CurrencyRow)
+        rows = await self._client.rows("SELECT id, symbol FROM currency WHERE symbol IS NOT NULL", CurrencyRow)
         return {row.symbol: row.id for row in rows}
 
     async def _read_items(self) -> dict[str, str]:
-        return {row.itemid: row.id for row in await self._client.rows(ITEMS, ItemRow)}
+        return {row.code: row.id for row in await self.service_items()}
 
     async def _read_terms(self) -> dict[int, str]:
-        rows = await self._client.rows("SELECT id, daysuntilnetdue FROM term ORDER BY id DESC", TermRow)
-        return {int(row.daysuntilnetdue): row.id for row in rows if row.daysuntilnetdue is not None}
+        rows = await self._client.rows(
+            "SELECT id, daysuntilnetdue FROM term WHERE daysuntilnetdue IS NOT NULL", TermRow
+        )
+        return {int(row.daysuntilnetdue): row.id for row in reversed(rows) if row.daysuntilnetdue is not None}
 
     async def subsidiary(self, code: str) -> SubsidiaryRow:
         """The legal entity. Raises UnknownReference."""
@@ -143,7 +182,7 @@ class Directory:
         if known is not None:
             return known
         key = f"eid:{identifier}"
-        found = await self._client.find(record, key, RecordStub) if is_keepable(identifier) else None
+        found = await self._client.find(record, key, RecordStub, only="id") if is_keepable(identifier) else None
         if found is None:
             raise NotFound(f"netsuite has no {record} with our id {identifier}; it must be written first")
         self.keep(record, identifier, found.id)
@@ -163,7 +202,7 @@ class Directory:
         listed = ", ".join(literal(number) for number in wanted)
         further = f" AND {and_only}" if and_only else ""
         rows = await self._client.rows(
-            f"SELECT id, externalid FROM {table} WHERE id IN ({listed}){further} ORDER BY id", ExternalRow
+            f"SELECT id, externalid FROM {table} WHERE id IN ({listed}){further}", ExternalRow
         )
         return {row.id: row.externalid for row in rows if row.externalid and is_ours(row.externalid)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from shared.canonical.billing import BillingSchedule, ErpContract
 from shared.canonical.catalog import LegalEntity, Rate, RateCard, ServiceItem
 from shared.canonical.customers import Customer
 from shared.canonical.invoices import Invoice, InvoiceDraft, InvoiceState, Payment, PaymentApplication
-from shared.canonical.money import Money
+from shared.canonical.money import Money, rounded
 from shared.canonical.projects import ProjectPlan, Workstream
 from shared.canonical.references import Written
 from shared.errors.taxonomy import FieldFinding, VendorDrift
@@ -26,18 +27,48 @@ from system_apis.connectors.netsuite.payloads import (
     RecordStub,
     SubsidiaryRow,
 )
+from system_apis.fields import FieldMap
 from system_apis.ports.binding import Binding
 
 Body = dict[str, Any]
 MOMENT = "%Y-%m-%d %H:%M:%S"
 _EXTERNAL = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _STATES = {
+    **{state.value: state for state in InvoiceState},  # of a tenant's own table
     "A": InvoiceState.OPEN,
     "B": InvoiceState.PAID,
     "D": InvoiceState.PENDING_APPROVAL,
     "E": InvoiceState.REJECTED,
     "V": InvoiceState.VOIDED,
+    "Open": InvoiceState.OPEN,
+    "Paid In Full": InvoiceState.PAID,
+    "Pending Approval": InvoiceState.PENDING_APPROVAL,
+    "Rejected": InvoiceState.REJECTED,
+    "Voided": InvoiceState.VOIDED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Internal ids of whom and what a transaction is about."""
+
+    customer: str
+    job: str
+    subsidiary: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaxIds:
+    """With SuiteTax: the type and the code that tax details are booked under."""
+
+    kind: str
+    code: str
+
+
+def _given(fields: FieldMap, entity: str, lines: Sequence[Body]) -> Body:
+    """A sublist with every field of its lines where the tenant has it."""
+    return {"items": [fields[entity].give(line) for line in lines]}
 
 
 def is_keepable(identifier: str) -> bool:
@@ -101,23 +132,23 @@ def to_legal_entity(binding: Binding, row: SubsidiaryRow, zone: ZoneInfo) -> Leg
         name=row.name,
         country=row.country,
         currency=row.currency,
-        is_approved=row.approved == "T",
+        is_approved=row.approved in {"T", "true"},
         standard_tax_rate=row.tax_rate,
     )
 
 
 def to_service_items(binding: Binding, row: ItemRow, zone: ZoneInfo) -> tuple[ServiceItem, ...]:
     """One entry per product code sold as this item; an item without codes is sold under its own."""
-    codes = [code.strip() for code in (row.codes or row.itemid).splitlines() if code.strip()]
-    version = to_version(row.modified, row.itemid, row.displayname, row.codes, row.account)
+    codes = [code.strip() for code in (row.codes or row.code).splitlines() if code.strip()]
+    version = to_version(row.modified, row.code, row.name, row.codes, row.account)
     return tuple(
         ServiceItem(
             tenant=binding.tenant,
             id=binding.identify("service_item", f"{row.id}:{code}"),
             source=binding.source(row.id, version, to_moment(row.modified, zone)),
             product_code=code,
-            item_code=row.itemid,
-            name=row.displayname or row.itemid,
+            item_code=row.code,
+            name=row.name or row.code,
             revenue_account=row.account,
         )
         for code in codes
@@ -149,7 +180,7 @@ def _rate_card(binding: Binding, rows: Sequence[RateRow], zone: ZoneInfo) -> Rat
 
 
 # --- delivery ----------------------------------------------------------------------------------------------------
-def from_customer(customer: Customer) -> Body:
+def from_customer(customer: Customer, fields: FieldMap) -> Body:
     """A customer's own facts, without the legal entity it is first used by."""
     bill_to = customer.bill_to
     address: Body = {
@@ -159,35 +190,33 @@ def from_customer(customer: Customer) -> Body:
         "zip": bill_to.postal_code,
         "country": {"id": bill_to.country} if bill_to.country else None,
     }
+    line: Body = {
+        "defaultBilling": True,
+        "defaultShipping": True,
+        "label": "Bill to",
+        "addressBookAddress": {name: value for name, value in address.items() if value is not None},
+    }
     body: Body = {
         "companyName": customer.name,
         "isPerson": False,
         "custentity_tl_po_required": customer.requires_purchase_order,
         "custentity_tl_industry": customer.industry,
-        "addressBook": {
-            "items": [
-                {
-                    "defaultBilling": True,
-                    "defaultShipping": True,
-                    "label": "Bill to",
-                    "addressBookAddress": {name: value for name, value in address.items() if value is not None},
-                }
-            ]
-        },
+        "addressBook": _given(fields, "customer_address", [line]),
     }
     if customer.tax_id:
         country = {"nexusCountry": {"id": bill_to.country}} if bill_to.country else {}
-        body["taxRegistration"] = {"items": [{"taxRegistrationNumber": customer.tax_id, **country}]}
-    return body
+        registered = {"taxRegistrationNumber": customer.tax_id, **country}
+        body["taxRegistration"] = _given(fields, "customer_tax_registration", [registered])
+    return fields["customer"].give(body)
 
 
-def from_project(plan: ProjectPlan, *, customer: str, subsidiary: str, currency: str) -> Body:
-    """The job of a project; references are internal ids."""
-    return {
+def from_project(plan: ProjectPlan, parties: Parties, fields: FieldMap) -> Body:
+    """The job of a project."""
+    body: Body = {
         "companyName": plan.name,
-        "parent": {"id": customer},
-        "subsidiary": {"id": subsidiary},
-        "currency": {"id": currency},
+        "parent": {"id": parties.customer},
+        "subsidiary": {"id": parties.subsidiary},
+        "currency": {"id": parties.currency},
         "startDate": plan.start_on.isoformat(),
         "jobPrice": plan.budget.amount,
         "isInactive": False,
@@ -195,11 +224,12 @@ def from_project(plan: ProjectPlan, *, customer: str, subsidiary: str, currency:
         "custentity_tl_contract": plan.contract_reference,
         "custentity_tl_template": plan.template,
     }
+    return fields["project"].give(body)
 
 
-def from_workstream(workstream: Workstream, job: str) -> Body:
+def from_workstream(workstream: Workstream, job: str, fields: FieldMap) -> Body:
     """The task of a workstream."""
-    return {
+    body: Body = {
         "title": workstream.name,
         "project": {"id": job},
         "nonBillableTask": False,
@@ -207,24 +237,29 @@ def from_workstream(workstream: Workstream, job: str) -> Body:
         "custevent_tl_billing_model": workstream.billing_model.value,
         "custevent_tl_budget": workstream.budget.amount,
     }
+    return fields["workstream"].give(body)
 
 
 def from_contract(
-    contract: ErpContract,
-    *,
-    customer: str,
-    job: str,
-    subsidiary: str,
-    currency: str,
-    items: Mapping[str, str],
-    term: str | None,
+    contract: ErpContract, parties: Parties, fields: FieldMap, *, items: Mapping[str, str], term: str | None
 ) -> Body:
     """The sales order of a contract; `items` maps item codes to internal ids."""
-    return {
-        "entity": {"id": customer},
-        "job": {"id": job},
-        "subsidiary": {"id": subsidiary},
-        "currency": {"id": currency},
+    lines: list[Body] = [
+        {
+            "item": {"id": items[line.item_code]},
+            "quantity": 1,
+            "rate": line.amount.amount,
+            "amount": line.amount.amount,
+            "description": line.description,
+            "custcol_tl_workstream": line.workstream_id,
+        }
+        for line in contract.lines
+    ]
+    body: Body = {
+        "entity": {"id": parties.customer},
+        "job": {"id": parties.job},
+        "subsidiary": {"id": parties.subsidiary},
+        "currency": {"id": parties.currency},
         "terms": {"id": term} if term else None,
         "tranDate": contract.starts_on.isoformat(),
         "startDate": contract.starts_on.isoformat(),
@@ -236,23 +271,14 @@ def from_contract(
         "custbody_tl_reference": contract.reference,
         "custbody_tl_rate_card": contract.rate_card_code,
         "custbody_tl_cap": contract.cap.amount if contract.cap else None,
-        "item": {
-            "items": [
-                {
-                    "item": {"id": items[line.item_code]},
-                    "quantity": 1,
-                    "rate": line.amount.amount,
-                    "amount": line.amount.amount,
-                    "description": line.description,
-                    "custcol_tl_workstream": line.workstream_id,
-                }
-                for line in contract.lines
-            ]
-        },
+        "item": _given(fields, "contract_line", lines),
     }
+    return fields["contract"].give(body)
 
 
-def from_billing_schedule(schedule: BillingSchedule, *, job: str, tasks: Mapping[str, str], kind: str) -> Body:
+def from_billing_schedule(
+    schedule: BillingSchedule, fields: FieldMap, *, job: str, tasks: Mapping[str, str], kind: str
+) -> Body:
     """The schedule with a line per milestone; `tasks` maps workstream ids to internal ids.
 
     Whether a milestone was reached is not sent: a repeat must not reset it.
@@ -269,27 +295,46 @@ def from_billing_schedule(schedule: BillingSchedule, *, job: str, tasks: Mapping
             line["projectTask"] = {"id": task}
         lines.append(line)
     body: Body = {"name": schedule.id, "scheduleType": {"id": kind}, "job": {"id": job}}
-    return {**body, "milestone": {"items": lines}} if lines else body
+    if lines:
+        body["milestone"] = _given(fields, "schedule_entry", lines)
+    return fields["billing_schedule"].give(body)
 
 
 # --- receivables -------------------------------------------------------------------------------------------------
 def from_invoice(
     draft: InvoiceDraft,
+    parties: Parties,
+    fields: FieldMap,
     *,
-    customer: str,
-    job: str,
-    subsidiary: str,
-    currency: str,
     items: Mapping[str, str],
     term: str | None,
+    taxes: TaxIds | None,
 ) -> Body:
-    """The invoice with every amount explicit; NetSuite is not asked to calculate."""
+    """The invoice with every amount explicit; NetSuite is not asked to calculate. `taxes`: the account has SuiteTax."""
     due_on: date = draft.invoice_on + timedelta(days=draft.payment_terms_days)
-    return {
-        "entity": {"id": customer},
-        "job": {"id": job},
-        "subsidiary": {"id": subsidiary},
-        "currency": {"id": currency},
+    lines: list[Body] = [
+        {
+            "item": {"id": items[line.item_code]},
+            "quantity": line.quantity,
+            "rate": line.rate,
+            "amount": line.net.amount,
+            "description": line.description,
+            "custcol_tl_line": line.id,
+            "custcol_tl_workstream": line.workstream_id,
+        }
+        for line in draft.lines
+    ]
+    taxed: Body = {"taxTotal": draft.tax.amount}
+    if taxes:
+        for number, line in enumerate(lines, 1):
+            line["taxDetailsReference"] = str(number)
+        details = _given(fields, "invoice_tax", _tax_details(draft, taxes))
+        taxed = {"taxDetailsOverride": True, "taxDetails": details}
+    body: Body = {
+        "entity": {"id": parties.customer},
+        "job": {"id": parties.job},
+        "subsidiary": {"id": parties.subsidiary},
+        "currency": {"id": parties.currency},
         "terms": {"id": term} if term else None,
         "tranDate": draft.invoice_on.isoformat(),
         "dueDate": due_on.isoformat(),
@@ -300,22 +345,32 @@ def from_invoice(
         "custbody_tl_customer": draft.customer_id,
         "custbody_tl_period": draft.period,
         "custbody_tl_reference": draft.contract_reference,
-        "taxTotal": draft.tax.amount,
-        "item": {
-            "items": [
-                {
-                    "item": {"id": items[line.item_code]},
-                    "quantity": line.quantity,
-                    "rate": line.rate,
-                    "amount": line.net.amount,
-                    "description": line.description,
-                    "custcol_tl_line": line.id,
-                    "custcol_tl_workstream": line.workstream_id,
-                }
-                for line in draft.lines
-            ]
-        },
+        **taxed,
+        "item": _given(fields, "invoice_line", lines),
     }
+    return fields["invoice"].give(body)
+
+
+def tax_shares(draft: InvoiceDraft) -> list[Decimal]:
+    """The draft's tax by line: each its own, rounded; the line with the most net carries what rounding leaves."""
+    shares = [rounded(line.net.amount * draft.tax_rate, draft.currency) for line in draft.lines]
+    largest = max(range(len(shares)), key=lambda place: abs(draft.lines[place].net.amount))
+    shares[largest] += draft.tax.amount - sum(shares, Decimal(0))
+    return shares
+
+
+def _tax_details(draft: InvoiceDraft, taxes: TaxIds) -> list[Body]:
+    return [
+        {
+            "taxDetailsReference": str(number),
+            "taxType": {"id": taxes.kind},
+            "taxCode": {"id": taxes.code},
+            "taxBasis": line.net.amount,
+            "taxRate": draft.tax_rate * 100,
+            "taxAmount": share,
+        }
+        for number, (line, share) in enumerate(zip(draft.lines, tax_shares(draft), strict=True), 1)
+    ]
 
 
 def to_invoice(
@@ -362,7 +417,7 @@ def to_payment(
     """A payment; the maps lead from internal ids to our ids (absent: not one of ours)."""
     currency = _known(currencies, record.currency.id, "currency")
     applications: list[PaymentApplication] = []
-    for line in record.apply.items:
+    for line in record.apply.items or ():
         if not line.apply:
             continue
         if line.amount is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -90,12 +91,6 @@ class InvoiceRecord(Payload):
     custbody_tl_customer: str | None = None
 
 
-class InvoicePage(Payload):
-    """Records of a collection read with their bodies."""
-
-    items: tuple[InvoiceRecord, ...]
-
-
 class ApplyLine(Payload):
     """What a payment does to one document."""
 
@@ -105,9 +100,9 @@ class ApplyLine(Payload):
 
 
 class ApplyLines(Payload):
-    """Sublist of a payment's documents."""
+    """Sublist of a payment's documents; None where it came without its lines."""
 
-    items: tuple[ApplyLine, ...] = ()
+    items: tuple[ApplyLine, ...] | None = None
 
 
 class PaymentRecord(Payload):
@@ -123,21 +118,23 @@ class PaymentRecord(Payload):
 
 
 class Row(BaseModel):
-    """Root of SuiteQL rows: lower-case columns, numbers as texts, nulls left out."""
+    """Root of SuiteQL rows: numbers as texts, nulls left out; mapped columns stand under the paths of `fields.yaml`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
 
 
 class SubsidiaryRow(Row):
     """A legal entity."""
 
     id: str
-    code: str
+    code: str = Field(alias="custrecord_tl_code")
     name: str
     country: str
     currency: str
-    approved: str
-    tax_rate: Decimal
+    approved: str = Field(alias="custrecord_tl_approved")
+    tax_rate: Decimal = Field(alias="custrecord_tl_tax_rate")
     modified: str
 
 
@@ -145,9 +142,9 @@ class ItemRow(Row):
     """A service item; `codes` holds the product codes sold as this item, one per line."""
 
     id: str
-    itemid: str
-    displayname: str | None = None
-    codes: str | None = None
+    code: str = Field(alias="itemId")
+    name: str | None = Field(None, alias="displayName")
+    codes: str | None = Field(None, alias="custitem_tl_product_codes")
     account: str | None = None
     modified: str
 
@@ -158,11 +155,11 @@ class RateRow(Row):
     id: str
     card_id: str
     card: str
-    role: str
+    role: str = Field(alias="custrecord_tl_role")
     currency: str
-    rate: Decimal
-    starts: date
-    ends: date | None = None
+    rate: Decimal = Field(alias="custrecord_tl_rate")
+    starts: date = Field(alias="custrecord_tl_from")
+    ends: date | None = Field(None, alias="custrecord_tl_until")
     modified: str
 
 
@@ -201,8 +198,74 @@ class ChangedRow(Row):
 class QueryPage(Payload):
     """One page of a query or collection."""
 
-    items: tuple[dict[str, object], ...]
+    items: tuple[dict[str, Any], ...]
     has_more: bool
+    total_results: int
+
+
+class Limits(Payload):
+    """How many requests the account may have in flight: in all, and of those set aside for nobody."""
+
+    account: int | None = Field(None, alias="accountConcurrencyLimit")
+    unallocated: int | None = Field(None, alias="accountUnallocatedConcurrencyLimit")
+
+
+class JobState(Payload):
+    """How a job of the account stands."""
+
+    id: str
+    completed: bool
+    progress: str
+
+
+class JobTask(Payload):
+    """One of the acts of a job."""
+
+    id: str
+
+
+class JobTasks(Payload):
+    """The acts of a job."""
+
+    items: tuple[JobTask, ...]
+
+
+class Property(Payload):
+    """A field in the metadata catalog."""
+
+    title: str = ""
+    type: str = ""
+    format: str = ""
+    read_only: bool = False
+    properties: dict[str, Any] = {}
+
+    @property
+    def kind(self) -> str:
+        """The type with its format."""
+        return f"{self.type} {self.format}".strip()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Ids of a closed list."""
+        listed: Any = self.properties.get("id")
+        return tuple(map(str, listed.get("enum", ()))) if isinstance(listed, dict) else ()
+
+    @property
+    def line(self) -> dict[str, Property] | None:
+        """The fields of a line, where this is a sublist."""
+        items: Any = self.properties.get("items")
+        shape: Any = items.get("items") if isinstance(items, dict) else None
+        if not isinstance(shape, dict):
+            return None
+        fields: dict[str, Any] = shape.get("properties", {})
+        return {name: Property.model_validate(one) for name, one in fields.items()}
+
+
+class RecordSchema(Payload):
+    """A record in the metadata catalog."""
+
+    properties: dict[str, Property]
+    required: tuple[str, ...] = ()
 
 
 class ChangeNotice(Payload):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from textwrap import wrap
 from typing import Any
 
 from shared.canonical.billing import ErpContract, ScheduleEntry
@@ -50,8 +51,8 @@ def element_of(workstream_id: str) -> str:
 # --- customers ---------------------------------------------------------------------------------------------------
 def from_customer(customer: Customer, fields: FieldMap) -> Body:
     """The partner's own fields."""
-    parts = [customer.name[at : at + NAME_LENGTH] for at in range(0, NAME_LENGTH * NAME_PARTS, NAME_LENGTH)]
-    names = {f"OrganizationBPName{number}": part.strip() for number, part in enumerate(parts, 1)}
+    parts = wrap(customer.name, NAME_LENGTH, break_on_hyphens=False)[:NAME_PARTS]
+    names = {f"OrganizationBPName{n}": parts[n - 1] if n <= len(parts) else "" for n in range(1, NAME_PARTS + 1)}
     return fields["customer"].give(
         {
             **names,

@@ -81,7 +81,9 @@ class TrytonConnector:
             crm.contract_hints(start),
             changes.newest(ask, "time", "time", "timesheet.line", [], start),
             changes.newest(ask, "milestone", "milestone", work.model, [[folded, *led_by("milestone")]], start),
-            changes.newest(ask, "payment", "payment", "account.move.line", [["invoice_payment.type", "=", "out"]], start),
+            changes.newest(
+                ask, "payment", "payment", "account.move.line", [["invoice_payment.type", "=", "out"]], start
+            ),
             changes.hints_of(
                 ask,
                 "invoice",

@@ -34,7 +34,7 @@ class Customers:
     # --- reading ---------------------------------------------------------------------------------------------------
     async def get(self, ref: str) -> Customer:
         """The customer by the party's id. Raises NotFound."""
-        found = await self._read([["id", "=", _number(ref)]])
+        found = await self._read([["id", "=", number_of(ref)]])
         if not found:
             raise NotFound(f"tryton has no party {ref}.")
         return self.to_customer(found[0])
@@ -68,7 +68,7 @@ class Customers:
         content = (*party.addresses, *party.identifiers, *party.categories, *party.relations)
         return Customer(
             tenant=self._binding.tenant,
-            id=_our_id(party) or self._binding.identify("customer", ref),
+            id=mapping.customer_id(self._binding, party.id, party.code),
             source=self._binding.source(ref, mapping.to_version(at, party.name, *content), at),
             name=mapping.known(party.name, "name"),
             parent_id=self._binding.identify("customer", str(above[0])) if above else None,
@@ -99,7 +99,7 @@ class Customers:
             return await self._written(customer.id, held.id if held else 0, was_created=False)
 
     async def _mark(self, customer: Customer) -> Party:
-        found = await self._read([["id", "=", _number(customer.source.ref)]])
+        found = await self._read([["id", "=", number_of(customer.source.ref)]])
         if not found or self._binding.identify("customer", str(found[0].id)) != customer.id:
             raise NotFound(f"tryton has no party {customer.source.ref} that is customer {customer.id}.")
         tagged = {"code": from_tags({_OURS: customer.id})}
@@ -156,13 +156,9 @@ class Customers:
         return party.id, party.addresses[0].id
 
 
-def _number(ref: str) -> int:
+def number_of(ref: str) -> int:
+    """The id a ref stands for; 0, which nothing has, for what cannot be one."""
     return int(ref) if ref.isdecimal() and len(ref) < 10 else 0  # noqa: PLR2004 - Tryton's ids have 32 bits
-
-
-def _our_id(party: Party) -> str | None:
-    """Our id of a party we made for another CRM's customer: its code."""
-    return party.code if party.code and party.code.startswith("cus_") else None
 
 
 def _tax_id(party: Party) -> str | None:

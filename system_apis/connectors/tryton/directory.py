@@ -169,7 +169,10 @@ class Directory:
         """The payment term of so many net days, made where Tryton has none: without one an invoice is due at once."""
         async with self._client.alone(f"term {days}"):
             if days not in self._terms:
-                columns = ["lines.type", *(f"lines.relativedeltas.{part}" for part in ("days", "months", "weeks", "day"))]
+                columns = [
+                    "lines.type",
+                    *(f"lines.relativedeltas.{part}" for part in ("days", "months", "weeks", "day")),
+                ]
                 rows = await self._client.find_all("account.invoice.payment_term", [], columns)
                 terms = parsed(Term, rows)
                 self._terms |= {term.days: term.id for term in reversed(terms) if term.days is not None}
@@ -234,9 +237,7 @@ class Directory:
         for _ in range(_MOST_LEVELS):
             if not missing:
                 break
-            rows = await self._client.find_all(
-                records.model, [["id", "in", sorted(missing)]], records.columns
-            )
+            rows = await self._client.find_all(records.model, [["id", "in", sorted(missing)]], records.columns)
             known |= {work.id: work for work in parsed(Work, records.take_all(rows))}
             missing = {work.parent for work in known.values() if work.parent and work.parent not in known}
         placed = {number: _placed(number, known) for number in wanted}

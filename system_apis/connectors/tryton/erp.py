@@ -225,9 +225,7 @@ class Erp:
                 continue
             invoice = receivables.to_invoice(self._binding, record)
             payments.append(
-                receivables.to_payment(
-                    self._binding, line, invoice_id=invoice.id, customer_id=invoice.customer_id
-                )
+                receivables.to_payment(self._binding, line, invoice_id=invoice.id, customer_id=invoice.customer_id)
             )
         return Page(items=tuple(payments), next_cursor=following)
 

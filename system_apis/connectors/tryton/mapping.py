@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -49,9 +49,12 @@ def to_money(amount: Decimal, currency: str, field: str) -> Money:
 def to_written(binding: Binding, identifier: str, record: Record, *, was_created: bool) -> Written:
     """Where a record stands."""
     at = record.last_modified_at
-    return Written(
-        id=identifier, source=binding.source(str(record.id), to_version(at), at), was_created=was_created
-    )
+    return Written(id=identifier, source=binding.source(str(record.id), to_version(at), at), was_created=was_created)
+
+
+def customer_id(binding: Binding, number: int, code: str | None) -> str:
+    """Our id of a party: its code where we made it for another CRM's customer."""
+    return code if code and code.startswith("cus_") else binding.identify("customer", str(number))
 
 
 def known(code: str | None, field: str) -> str:
@@ -288,5 +291,3 @@ def from_mark(mark: BillingMark, project: int) -> Body:
             "expenses": " ".join(mark.expense_refs) or None,
         },
     }
-
-

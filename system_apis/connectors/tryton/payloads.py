@@ -209,6 +209,13 @@ class PartyName(Payload):
     party: Named
 
 
+class PartyRef(Payload):
+    """A party's id and code."""
+
+    id: int
+    code: str | None
+
+
 class DealTags(Payload):
     """What a deal's comment says."""
 
@@ -221,7 +228,7 @@ class Deal(Record):
 
     reference: str | None
     description: str | None
-    party: int | None
+    party: PartyRef | None
     state: str
     amount: Decimal | None
     currency: Coded

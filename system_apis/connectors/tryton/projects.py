@@ -43,9 +43,7 @@ class Projects:
         if not rows:
             return []
         root = int(rows[0]["id"])
-        tree = await self._client.find_all(
-            self._records.model, [["parent", "child_of", [root]]], self._records.columns
-        )
+        tree = await self._client.find_all(self._records.model, [["parent", "child_of", [root]]], self._records.columns)
         works = parsed(Work, self._records.take_all(tree))
         return sorted(works, key=lambda work: (work.id != root, work.id))
 
@@ -120,7 +118,14 @@ class Projects:
 
     # --- parts -----------------------------------------------------------------------------------------------------
     def _stream(
-        self, plan: ProjectPlan, number: int, parent: int | None, status: int, currency: str | None, *, with_milestones: bool
+        self,
+        plan: ProjectPlan,
+        number: int,
+        parent: int | None,
+        status: int,
+        currency: str | None,
+        *,
+        with_milestones: bool,
     ) -> Json:
         stream = plan.workstreams[number]
         body = mapping.from_workstream(stream, parent, status)
@@ -137,9 +142,7 @@ class Projects:
         bodies: list[Json] = []
         for number, stream in enumerate(plan.workstreams):
             if stream.id not in streams:
-                bodies.append(
-                    self._stream(plan, number, tree[0].id, status, currency, with_milestones=with_milestones)
-                )
+                bodies.append(self._stream(plan, number, tree[0].id, status, currency, with_milestones=with_milestones))
                 continue
             bodies += [
                 self._records.give(mapping.from_milestone(one, one.id, streams[stream.id], status, currency))

@@ -1,4 +1,4 @@
-"""Facts that Tryton has no field for, kept as `[name: value]` in one of its text fields, beside what people write there."""
+"""Facts that Tryton has no field for, as `[name: value]` in one of its texts beside what people write there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def to_tags(text: str | None) -> dict[str, str]:
 
 
 def from_tags(tags: Mapping[str, Any], *, between: str = "\n") -> str:
-    """The text: tags in the mapping's order, one with value True bare, one with None or False left out; then the rest."""
+    """The text: tags in the mapping's order (True: bare; None and False: left out), then the rest."""
     written = [
         f"[{name}]" if value is True else f"[{name}: {_escaped(str(value))}]"
         for name, value in tags.items()

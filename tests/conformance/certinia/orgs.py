@@ -119,7 +119,9 @@ class Hands:
         schedule = await self.make(
             "pse__Schedule__c", pse__Start_Date__c="2026-01-01", pse__End_Date__c="2026-12-31", **days
         )
-        currency = (await self.one(f"SELECT CurrencyIsoCode FROM pse__Proj__c WHERE Id = '{project}'"))["CurrencyIsoCode"]
+        currency = (await self.one(f"SELECT CurrencyIsoCode FROM pse__Proj__c WHERE Id = '{project}'"))[
+            "CurrencyIsoCode"
+        ]
         return await self.make(
             "pse__Assignment__c",
             Name="Assigned",

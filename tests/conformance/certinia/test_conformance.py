@@ -185,5 +185,3 @@ class TestCertinia(ConformanceSuite):
 
         words = {"Bauleitung": "Project Manager"}
         return Moved("time_entry", "role", "Work_Role__c", prepare, read, "Project Manager", words)
-
-

@@ -128,7 +128,7 @@ async def admin_wire(base_url: str) -> AsyncGenerator[DataverseSession]:
 async def ask(base_url: str, set_name: str, **query: str) -> list[dict[str, Any]]:
     """All rows of a query, asked by the administrator."""
     async with admin_wire(base_url) as session:
-        return [row async for row in session.rows(set_name, **query)]
+        return [row async for row in session.rows(set_name, None, **query)]
 
 
 async def change(base_url: str, address: str, **values: Any) -> None:

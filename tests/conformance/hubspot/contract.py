@@ -144,11 +144,12 @@ class Recorder:
         await self._wire(scope, listened, sent)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         form = path.endswith("/token")
+        query: bytes = scope["query_string"]
         self.heard.append(
             {
                 "method": scope["method"],
                 "path": path,
-                "query": set(parse_qs(scope["query_string"].decode(), keep_blank_values=True)),
+                "query": set(parse_qs(query.decode(), keep_blank_values=True)),
                 "body": parse_qs(asked.decode()) if form else json.loads(asked) if asked else None,
                 "status": status,
                 "answer": json.loads(told) if told else None,

@@ -218,8 +218,9 @@ async def test_an_upsert_that_is_refused_in_part_is_refused(portal: Portal) -> N
     answer = await portal.people.call("POST", f"/crm/v3/objects/{kind}/batch/upsert", body, mixed=True)
     assert answer["errors"][0]["context"] == {"ids": ["inv_1"], "objectWriteTraceId": ["inv_1"]}
     assert portal.sandbox.simulator.counts()["tl_invoice_status"] == 0
-    told = {**answer, "errors": [{**answer["errors"][0], "category": "OBJECT_NOT_FOUND"}]}
-    for errors, kind_of_error in ((told, NotFound), ({"results": [], "status": "COMPLETE"}, OutcomeUnknown)):
+    told: dict[str, Any] = {**answer, "errors": [{**answer["errors"][0], "category": "OBJECT_NOT_FOUND"}]}
+    nothing: dict[str, Any] = {"results": [], "status": "COMPLETE"}
+    for errors, kind_of_error in ((told, NotFound), (nothing, OutcomeUnknown)):
         fault = Fault(kind=FaultKind.STATUS, route="batch/upsert", status=399, body=json.dumps(errors))
         portal.sandbox.simulator.wire.faults.add(fault)
         with pytest.raises(kind_of_error):

@@ -105,7 +105,7 @@ def test_the_contract_notices_what_does_not_fit() -> None:
         "body.properties is no list",
         "body.more is not in BatchReadInputSimplePublicObjectId",
     ]
-    wrong = {
+    wrong: dict[str, Any] = {
         "results": [],
         "status": "DONE",
         "startedAt": "2026-01-01T00:00:00Z",

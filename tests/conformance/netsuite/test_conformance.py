@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import httpx
 
@@ -20,7 +20,16 @@ from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_co
 from system_apis.connectors.netsuite.webhooks import open_intake
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookIntake
-from tests.conformance.conformance_suite import WEBHOOK_SECRET, Bench, ConformanceSuite, Drift, PagedRead, Write
+from tests.conformance.conformance_suite import (
+    WEBHOOK_SECRET,
+    Bench,
+    ConformanceSuite,
+    Drift,
+    Moved,
+    PagedRead,
+    Variant,
+    Write,
+)
 from tests.conformance.netsuite.samples import (
     LEGAL_ENTITIES,
     RATE_CARDS,
@@ -51,6 +60,26 @@ class TestNetSuite(ConformanceSuite):
     )
     read_route = "POST /services/rest/query/v1/suiteql"
     token_route = "POST /services/rest/auth/oauth2/v1/token"
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "documented": Variant(),
+        "otherwise": Variant(
+            settings={
+                "suite_tax_type": "7",
+                "suite_tax_code": "18",
+                "milestone_schedule_type": "3",
+                "async_from_lines": "1",
+            },
+            switches={
+                "put_replaces": False,
+                "suite_tax": True,
+                "status_as": "label",
+                "milestone_type": "3",
+                "batch_expands": False,
+                "tells_limits": False,
+                "job_polls": 2,
+            },
+        ),
+    }
 
     def simulator(self) -> Simulator:
         return simulator(certificates={CREDENTIALS.certificate_id: CREDENTIALS.certificate})
@@ -150,8 +179,8 @@ class TestNetSuite(ConformanceSuite):
             return await connector.find_invoice("inv_acme")
 
         return (
-            Drift(connector.list_legal_entities, "suiteql", "approved"),
-            Drift(connector.list_rate_cards, "suiteql", "rate"),
+            Drift(connector.list_legal_entities, "suiteql", "custrecord_tl_approved"),
+            Drift(connector.list_rate_cards, "suiteql", "custrecord_tl_rate"),
             Drift(invoice, "GET .*/invoice/", "taxTotal"),
         )
 
@@ -160,6 +189,23 @@ class TestNetSuite(ConformanceSuite):
             firm = NetSuiteFirm(bench.sandbox.base_url, client, CREDENTIALS)
             await firm.load(LEGAL_ENTITIES, [], [])
         return "reference_data"
+
+
+    def moved(self, bench: Bench) -> Moved:
+        async def state() -> None:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                firm = NetSuiteFirm(bench.sandbox.base_url, client, CREDENTIALS)
+                for row in LEGAL_ENTITIES:
+                    told = "released" if row["code"] == "HC-DE" else "blocked"
+                    body = {"custrecord_firm_state": told, "custrecord_tl_approved": row["code"] != "HC-DE"}
+                    await firm.ask("PATCH", f"/record/v1/subsidiary/eid:{row['code']}", body=body)
+
+        async def approved(opened: Any) -> object:
+            return {entity.code: entity.is_approved for entity in await opened.list_legal_entities()}
+
+        expected = {"HC-DE": True, "HC-JP": False, "HC-BR": False}
+        values = {"released": "T", "blocked": "F"}
+        return Moved("legal_entity", "is_approved", "custrecord_firm_state", state, approved, expected, values)
 
 
 class ListMethod(Protocol[Item]):

@@ -6,10 +6,12 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from deploy.sandbox.kit.faults import FaultKind
 from deploy.sandbox.netsuite.firm import NetSuiteFirm
+from deploy.sandbox.netsuite.vendor import VENDOR
 from shared.canonical.invoices import InvoiceState
 from shared.canonical.money import Money
 from shared.errors.taxonomy import (
@@ -24,8 +26,17 @@ from shared.errors.taxonomy import (
 )
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.netsuite.samples import RATE_CARDS, contract, customer, draft, plan, schedule
-from tests.conformance.served import Sandbox
+from tests.conformance.netsuite.samples import (
+    LEGAL_ENTITIES,
+    RATE_CARDS,
+    SERVICE_ITEMS,
+    contract,
+    customer,
+    draft,
+    plan,
+    schedule,
+)
+from tests.conformance.served import Sandbox, Serve
 
 
 @pytest.fixture
@@ -270,3 +281,43 @@ async def test_the_budget_keeps_us_below_the_limit_of_requests_at_once(
     netsuite.simulator.configure({"at_once": 5, "delay": 0.02})
     await asyncio.gather(*(delivered.create_invoice(draft(f"inv_{number}")) for number in range(12)))
     assert netsuite.simulator.counts()["invoice"] == 12
+
+
+async def test_an_installation_takes_the_vendor_in(serve: Serve) -> None:
+    kept = VENDOR.generate()
+    assert kept["private_key"] != VENDOR.generate()["private_key"]
+    sandbox = await serve(VENDOR.simulator(kept))
+    opened = open_connector(
+        Binding("harbour", VENDOR.name, VENDOR.settings(sandbox.base_url, kept), VENDOR.secrets(kept))
+    )
+    async with httpx.AsyncClient(trust_env=False) as http:
+        books = VENDOR.erp(sandbox.base_url, http, kept)
+        for _ in range(2):
+            await books.load(LEGAL_ENTITIES, SERVICE_ITEMS, RATE_CARDS)
+        await opened.amend_customer(customer(), "HC-DE")
+        await opened.amend_project(plan())
+        posted = await opened.create_invoice(draft())
+        (row,) = await books.read_invoices()
+        assert (row.record_id, row.gross) == (posted.source.ref, draft().gross.amount)
+        await books.pay(row.record_id, row.gross, date(2026, 11, 20), "PAY-1")
+        assert set(await books.read_projects()) == {"prj_acme"}
+    settled = await opened.find_invoice("inv_acme")
+    assert settled is not None
+    assert settled.state is InvoiceState.PAID
+    await opened.aclose()
+    with pytest.raises(LookupError):
+        VENDOR.psa(sandbox.base_url, http, kept)
+
+
+async def test_long_results_are_read_in_pages_side_by_side_and_beyond_the_longest_from_the_last_id(
+    firm: NetSuiteFirm, connector: NetSuiteConnector, netsuite: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del firm
+    monkeypatch.setattr("system_apis.connectors.netsuite.client.LARGEST_PAGE", 2)
+    route = "POST .*/suiteql"
+    before = netsuite.calls(route)
+    assert len(await connector.list_rate_cards()) == 2
+    assert netsuite.calls(route) - before == 2
+    monkeypatch.setattr("system_apis.connectors.netsuite.client.LARGEST_RESULT", 2)
+    monkeypatch.setattr("deploy.sandbox.netsuite.address.LONGEST_RESULT", 2)
+    assert sum(len(card.rates) for card in await connector.list_rate_cards()) == 3

@@ -1,0 +1,96 @@
+"""How the environment is set up and how it fares: what the product's pages leave open, and what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from deploy.sandbox.dynamics_finance.address import Desk
+
+Handler = Callable[[Any], None]
+
+
+class Switches:
+    """The switches of one simulator, by name.
+
+    Unconfirmed facts: `customer_numbers` manual, automatic; `project_operations`; `line_amounts` kept, priced;
+    `tax_override`; `tax_by_line`; `proposals` writable, forbidden, absent; `working_days`; `settled_lines` kept,
+    dropped; `set_names` {documented: here}.
+    Operation: `closed_periods` ["2017-01"], `open_periods`; `batch_every` requests (0: no job), `run_batch`,
+    `posting_service`; `load` 0 to 100, `retry_after` seconds or None, `priorities` {client id: low, medium, high};
+    `registered` {client id: bool}; `forbidden_sets`; `update_conflicts` {set: times}; `page_rows`; `token_seconds`;
+    `job_polls`.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        """Nothing is switched yet."""
+        self._desk = desk
+        self._ways = desk.entities.rules.ways
+        self._handlers: Mapping[str, Handler] = {**self._facts(), **self._operation()}
+
+    def configure(self, wanted: dict[str, Any]) -> None:
+        """Set switches. Raises KeyError for unknown names, ValueError for unknown values."""
+        if strange := wanted.keys() - self._handlers.keys():
+            raise KeyError(", ".join(sorted(strange)))
+        for name, value in wanted.items():
+            self._handlers[name](value)
+
+    def set_up_operations(self) -> None:
+        """The row that tells whether Project Operations integration is on."""
+        environment = self._desk.entities.environment
+        table = environment.tables["ProjectParameterV2"]
+        if not self._ways.has_project_operations:
+            table.rows.clear()
+        elif not table.rows:
+            environment.insert("ProjectParameterV2", {"dataAreaId": "dat", "Key": 0})
+
+    def _facts(self) -> dict[str, Handler]:
+        posting = self._desk.posting
+        return {
+            "customer_numbers": self._among("customer_numbers", "manual", "automatic"),
+            "proposals": self._among("proposals", "writable", "forbidden", "absent"),
+            "project_operations": self._project_operations,
+            "line_amounts": lambda value: setattr(self._ways, "keeps_line_amounts", value == "kept"),
+            "tax_override": lambda value: setattr(self._ways, "honours_tax_override", bool(value)),
+            "tax_by_line": lambda value: setattr(posting, "tax_by_line", bool(value)),
+            "working_days": lambda value: setattr(self._ways, "checks_working_days", bool(value)),
+            "settled_lines": lambda value: setattr(posting, "keeps_settled_lines", value == "kept"),
+            "set_names": self._desk.entities.set_names.update,
+        }
+
+    def _operation(self) -> dict[str, Handler]:
+        desk, posting = self._desk, self._desk.posting
+        return {
+            "closed_periods": posting.closed_periods.update,
+            "open_periods": posting.closed_periods.difference_update,
+            "batch_every": lambda value: setattr(desk, "batch_every", int(value)),
+            "run_batch": lambda _: posting.run_batch(),
+            "posting_service": lambda value: setattr(desk, "has_posting_service", bool(value)),
+            "load": lambda value: setattr(desk, "load", int(value)),
+            "retry_after": lambda value: setattr(desk, "retry_after", value),
+            "priorities": lambda values: self._applications("priority", values),
+            "registered": lambda values: self._applications("is_registered", values),
+            "forbidden_sets": lambda value: setattr(desk.entities, "forbidden", set(value)),
+            "update_conflicts": desk.entities.conflicts.update,
+            "page_rows": lambda value: setattr(desk.entities, "page_rows", int(value)),
+            "token_seconds": lambda value: setattr(desk.door, "token_seconds", int(value)),
+            "job_polls": lambda value: setattr(desk.jobs, "polls", int(value)),
+        }
+
+    def _project_operations(self, value: Any) -> None:
+        self._ways.has_project_operations = bool(value)
+        self.set_up_operations()
+
+    def _applications(self, field: str, values: Mapping[str, Any]) -> None:
+        known = self._desk.door.applications
+        for client_id, value in values.items():
+            known[client_id] = replace(known[client_id], **{field: value})
+
+    def _among(self, attribute: str, *allowed: str) -> Handler:
+        def choose(value: Any) -> None:
+            if value not in allowed:
+                raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+            setattr(self._ways, attribute, value)
+
+        return choose
