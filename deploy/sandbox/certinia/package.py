@@ -15,7 +15,6 @@ from deploy.sandbox.certinia.words import (
     EXPENSE,
     HEADER,
     ITEM,
-    MILESTONE,
     PROJECT,
     REPORT,
     SOURCES,
@@ -31,7 +30,7 @@ from deploy.sandbox.salesforce.writes import Writes
 
 SCHEMA: Final[Schema] = read_schema(OBJECTS, Path(__file__).with_name("objects.yaml"))
 _APPROVED: Row = {"pse__Status__c": "Approved", "pse__Approved__c": True, "pse__Include_In_Financials__c": True}
-_STEPS = {
+_STEPS: dict[str, Row] = {
     "Submit": {"pse__Status__c": "Submitted", "pse__Submitted__c": True},
     "Approve": {**_APPROVED, "pse__Submitted__c": True},
     "Reject": {"pse__Status__c": "Rejected", "pse__Submitted__c": False},

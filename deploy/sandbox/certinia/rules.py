@@ -77,6 +77,10 @@ def _header(records: Records, row: Row, before: Row | None) -> None:
         raise invalid("Approval requires submission.", "pse__Approved__c")
     if row["pse__Billed__c"] and not (row["pse__Include_In_Financials__c"] and row["pse__Approved__c"]):
         raise invalid("Billing requires approval and inclusion in financials.", "pse__Billed__c")
+    _header_parents(records, row, before)
+
+
+def _header_parents(records: Records, row: Row, before: Row | None) -> None:
     _constant(row, before, "pse__Project__c", "The project of a timecard")
     _constant(row, before, "pse__Resource__c", "The resource of a timecard")
     project = _parent(records, PROJECT, row, "pse__Project__c")

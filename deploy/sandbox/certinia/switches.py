@@ -23,7 +23,7 @@ class Switches:
 
     def put(self, name: str, value: Any) -> None:
         """Change one. Raises ValueError for a name that is not there."""
-        kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        kinds: dict[str, type[Any]] = {field.name: type(getattr(self, field.name)) for field in fields(self)}
         if name not in kinds:
             raise ValueError(name)
         setattr(self, name, kinds[name](value))

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deploy.sandbox.dynamics_finance import metadata
 from deploy.sandbox.dynamics_finance.entities import Entities, Outcome, refusal_of
@@ -55,8 +56,18 @@ class Desk:
         self.load = self._denied = self._served = 0
         self.jobs.forget()
 
-    def app(self) -> Starlette:
-        """The environment as an ASGI app."""
+    def app(self) -> ASGIApp:
+        """The environment as an ASGI app; the case of the first part of an address does not matter."""
+        inner = self._routed()
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            root = scope.get("root_path", "")
+            first, slash, rest = scope["path"].removeprefix(root).lstrip("/").partition("/")
+            await inner({**scope, "path": f"{root}/{first.lower()}{slash}{rest}"}, receive, send)
+
+        return serve
+
+    def _routed(self) -> Starlette:
         action = f"/data/DataManagementDefinitionGroups/{NAMESPACE}.{{action}}"
         routes = [
             Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),

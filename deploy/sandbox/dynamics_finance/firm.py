@@ -21,6 +21,7 @@ from deploy.sandbox.kit.firm import ErpInvoiceRow, Row, WireRefused
 Json = dict[str, Any]
 GROUP: Final = "Throughline set-up"
 _ATTEMPTS: Final = 40
+_TRIES: Final = 6
 _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
 
@@ -231,7 +232,8 @@ class DynamicsFinanceFirm:
     ) -> Any:
         """One request, signed in; `path` is below the root. Raises WireRefused."""
         async with self._lane:
-            for attempt in range(6):
+            said = ""
+            for attempt in range(_TRIES):
                 token = await self._signed_in()
                 sent = {"authorization": f"Bearer {token}", "content-type": "application/json", **(headers or {})}
                 content = None if body is None else written(body)
@@ -240,13 +242,14 @@ class DynamicsFinanceFirm:
                 )
                 if answer.is_success:
                     return json.loads(answer.content, parse_float=Decimal) if answer.content else None
+                said = f"{answer.status_code} {answer.text[:500]}"
                 if answer.status_code == _UNAUTHORIZED:
                     self._token = ""
                 elif answer.status_code == _TOO_MANY:
                     await asyncio.sleep(0.1 * 2**attempt)
                 else:
                     break
-            raise WireRefused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+            raise WireRefused(f"{method} {path}: {said}")
 
     async def _signed_in(self) -> str:
         async with self._signing:

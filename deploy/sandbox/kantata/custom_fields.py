@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from deploy.sandbox.kantata.dates import day
 from deploy.sandbox.kantata.errors import invalid, missing
@@ -106,7 +106,8 @@ def _checked(store: Store, field: Row, given: Row) -> tuple[Any, str]:
         day(given, "value")
     if field["value_type"] not in _LISTS:
         return value, str(value)
-    chosen = [as_id(one, "value") for one in (value if isinstance(value, list) else [value])]
+    listed = cast("list[Any]", value) if isinstance(value, list) else [value]
+    chosen = [as_id(one, "value") for one in listed]
     if set(chosen) - set(field["choice_ids"]) or (field["value_type"] == "single" and len(chosen) > 1):
         raise invalid("value", "value is not one of the field's choices")
     choices = store.table("custom_field_choices")

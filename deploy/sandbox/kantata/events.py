@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ class Events:
         page = found[first : first + size]
         if self._store.switches.events_are_disordered and len(page) > 1:
             page = [*reversed(page), page[0]]  # late ones first, and one of them told again
-        wanted = _PAYLOADS & set(asked.get("optional_fields", "").split(","))
+        wanted = set(_PAYLOADS) & set(asked.get("optional_fields", "").split(","))
         with_subject = "subject" in asked.get("include", "").split(",")
         shown = [self._shown(event, wanted, with_subject=with_subject) for event in page]
         meta = {"count": len(found), "page_count": -(-len(found) // size), "page_number": number, "page_size": size}
@@ -58,7 +58,7 @@ class Events:
 
     def _found(self, asked: Mapping[str, str]) -> list[Happening]:
         events, span = self._store.events, self._span(asked)
-        tests = {
+        tests: Mapping[str, Callable[[Happening, set[str]], bool]] = {
             "event_types": lambda event, wanted: event.event_type in wanted,
             "subject_id": lambda event, wanted: str(event.subject_id) in wanted,
             "only": lambda event, wanted: str(event.id) in wanted,

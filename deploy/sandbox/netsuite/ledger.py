@@ -144,7 +144,9 @@ class Ledger:
                 if detail.get(name) is None:
                     raise invalid_content(f"Enter value(s) for: {name}.", f"taxDetails.items[{position}].{name}")
             if detail.get("taxDetailsReference") not in known:
-                raise invalid_content("The reference names no line.", f"taxDetails.items[{position}].taxDetailsReference")
+                raise invalid_content(
+                    "The reference names no line.", f"taxDetails.items[{position}].taxDetailsReference"
+                )
         return sum((detail["taxAmount"] for detail in row.get("taxDetails") or ()), ZERO)
 
     def _schedule(self, row: Row) -> None:

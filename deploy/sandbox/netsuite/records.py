@@ -168,7 +168,7 @@ class RecordService:
         if external == key or not external or not all(c.isalnum() or c in "_-" for c in external):
             raise invalid_query("PUT takes an external id: eid: and letters, digits, underscore or hyphen.", "id")
         if self._account.find(record, key) is not None:
-            heeded = query if self._account.behaviour.put_replaces else {}
+            heeded: Mapping[str, str] = query if self._account.behaviour.put_replaces else {}
             return self.amend(name, key, body, heeded, root)
         return self.create(name, {**body, "externalId": external} if isinstance(body, dict) else body, root)
 

@@ -20,7 +20,7 @@ PUSHED = {"customerPayment", "invoice", "subsidiary", "serviceSaleItem", "billin
 """Record types whose user event script (ours, installed by the customer) posts change notices."""
 
 
-_BEHAVIOUR = {one.name: type(getattr(Behaviour(), one.name)) for one in fields(Behaviour)}
+_BEHAVIOUR: Mapping[str, type[Any]] = {one.name: type(getattr(Behaviour(), one.name)) for one in fields(Behaviour)}
 
 
 def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once: int = 15) -> Simulator:
@@ -47,7 +47,7 @@ def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once:
 
 
 def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, Any]], None]:
-    """`at_once` 15 · `others` in flight · `tells_limits` · `delay` seconds per request · `token_seconds` · `job_polls` ·
+    """`at_once` 15 · `others` in flight · `tells_limits` · `delay` seconds · `token_seconds` · `job_polls` ·
     `certificates` {id: {client_id, public_key}} · `closed_periods` and `open_periods` ["2017-01"] · and `Behaviour`'s.
     """  # noqa: D205 - one sentence of switches
 
@@ -61,7 +61,7 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
         for month in months:
             account.period_of(date.fromisoformat(f"{month}-01"))["closed"] = closed
 
-    def behave(name: str, kind: type) -> Callable[[Any], None]:
+    def behave(name: str, kind: type[Any]) -> Callable[[Any], None]:
         def take(value: Any) -> None:
             if type(value) is not kind:
                 raise TypeError(f"{name} must be {kind.__name__}")

@@ -24,9 +24,9 @@ _TERMS = ((0, "Due on receipt"), (15, "Net 15"), (30, "Net 30"), (60, "Net 60"))
 class Behaviour:
     """What the vendor's pages leave open, or what differs between accounts; a client must get along with each.
 
-    `put_replaces`: PUT heeds `replace=` as PATCH does. `suite_tax`: tax comes from tax details or the account's engine, and
-    `taxTotal` is not taken. `status_as`: an invoice's status is told by its letter or by its label. `milestone_type`:
-    the schedule type whose lines are milestones. `batch_expands`: a batch read shows sublists when asked to.
+    `put_replaces`: PUT heeds `replace=` as PATCH does. `suite_tax`: tax comes from tax details or the account's engine,
+    and `taxTotal` is not taken. `status_as`: an invoice's status is told by its letter or by its label.
+    `milestone_type`: the schedule type whose lines are milestones. `batch_expands`: a batch read shows sublists.
     """
 
     put_replaces: bool = True

@@ -286,7 +286,7 @@ class Desk:
 
     # --- batches -------------------------------------------------------------------------------------------------
     def _batch(self, call: Call, root: str) -> Response:
-        parts = call.body.get("parts") if isinstance(call.body, dict) else None
+        parts = cast("Row", call.body).get("parts") if isinstance(call.body, dict) else None
         if call.method != "POST" or not isinstance(parts, list):
             raise invalid_operation(call.method.lower())
         answered: list[dict[str, Any]] = []

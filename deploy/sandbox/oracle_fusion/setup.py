@@ -89,7 +89,7 @@ class Setup:
     # --- taxes (as the lookups of the legal entities name them) ---------------------------------------------------
     def _entities(self) -> list[Row]:
         lookup = self._pod.tables["standardLookups"].get(LEGAL_ENTITY_LOOKUP)
-        codes = lookup["lookupCodes"] if lookup else []
+        codes: list[Row] = lookup["lookupCodes"] if lookup else []
         return [code["lookupCodesDFF"][0] for code in codes if code["lookupCodesDFF"]]
 
     def tax_rates(self) -> set[tuple[Any, Any]]:

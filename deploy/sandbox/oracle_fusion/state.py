@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -171,11 +171,12 @@ class Pod:
     def keep_children(self, row: Row) -> None:
         """Children of the row are about to change: a failing transaction puts them back."""
         if self._undo is not None:
-            before = {name: copy.deepcopy(value) for name, value in row.items() if isinstance(value, list)}
+            children = [name for name, value in row.items() if isinstance(value, list)]
+            before: Row = {name: copy.deepcopy(row[name]) for name in children}
             self._remember(lambda: row.update(before))
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """All or nothing: a refusal inside takes back whatever was done."""
         self._undo = []
         try:

@@ -42,9 +42,7 @@ class Batch:
             parts = read_batch(content, content_type)
         except ODataRefused as refused:
             raise invalid("/IWFND/CM_MGW/140", f"The batch cannot be read: {refused}") from refused
-        answers: list[BatchAnswer | Sequence[BatchAnswer]] = []
-        for part in parts:
-            answers.append(self._single(part) if isinstance(part, BatchCall) else self._change_set(part))
+        answers = [self._single(part) if isinstance(part, BatchCall) else self._change_set(part) for part in parts]
         body, kind = write_batch(answers)
         return Response(body, 202, {"content-type": kind, "dataserviceversion": "2.0"})
 
@@ -60,15 +58,19 @@ class Batch:
         try:
             with self._unit():
                 for call in calls:
-                    answer = self._one(call, made)
-                    if answer.status >= 400:  # noqa: PLR2004 - HTTP's own
-                        raise _Broken(answer)
+                    answer = self._done(call, made)
                     if call.content_id and "location" in answer.headers:
                         made[call.content_id] = self._below(answer.headers["location"])
                     answers.append(answer)
         except _Broken as broken:
             return broken.answer
         return answers
+
+    def _done(self, call: BatchCall, made: dict[str, str]) -> BatchAnswer:
+        answer = self._one(call, made)
+        if answer.status >= 400:  # noqa: PLR2004 - HTTP's own
+            raise _Broken(answer)
+        return answer
 
     def _one(self, call: BatchCall, made: dict[str, str]) -> BatchAnswer:
         path, _, query = call.url.partition("?")

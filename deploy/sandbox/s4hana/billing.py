@@ -26,8 +26,9 @@ from deploy.sandbox.s4hana.values import initial, unpadded
 
 BILLING, ITEMS, TWIN = "A_BillingDocument", "A_BillingDocumentItem", "BillingDocument"
 DEBIT_MEMO, CANCELLATION = "L2", "S2"
-_COPIED = ("SalesOrganization", "DistributionChannel", "SoldToParty", "TransactionCurrency") + (
-    "CustomerPaymentTerms", "PurchaseOrderByCustomer",
+_COPIED = (
+    "SalesOrganization", "DistributionChannel", "SoldToParty", "TransactionCurrency", "CustomerPaymentTerms",
+    "PurchaseOrderByCustomer",
 )  # fmt: skip
 _CLOSED_SEVERITY = 3
 

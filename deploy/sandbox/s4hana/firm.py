@@ -252,6 +252,7 @@ class S4Firm:
     ) -> httpx.Response:
         url = path if "://" in path else f"{self._root}{ODATA}{path}"
         content = None if body is None else json.dumps(body)
+        said = "was never answered"
         async with self._lane:
             for attempt in range(_ATTEMPTS):
                 if method not in SAFE:
@@ -268,13 +269,14 @@ class S4Firm:
                 )
                 if answer.is_success or (may_be_missing and answer.status_code == NOT_FOUND):
                     return answer
+                said = f"{answer.status_code} {answer.text[:500]}"
                 if answer.status_code == FORBIDDEN and answer.headers.get("x-csrf-token", "").lower() == "required":
                     self._pair = {}
                 elif answer.status_code == TOO_MANY:
                     await asyncio.sleep(0.05 * 2**attempt)
                 else:
                     break
-            raise WireRefused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+            raise WireRefused(f"{method} {path}: {said}")
 
     async def _fetch(self) -> None:
         """Token and cookies for writing, once for all who write."""

@@ -20,9 +20,13 @@ _HEAD4 = (
 )
 
 
-def _tag(name: str, *, closed: bool = True, **attributes: str | None) -> str:
+def _open(name: str, **attributes: str | None) -> str:
     given = "".join(f" {key.replace('__', ':')}={quoteattr(text)}" for key, text in attributes.items() if text)
-    return f"<{name}{given}{'/' if closed else ''}>"
+    return f"<{name}{given}>"
+
+
+def _tag(name: str, **attributes: str | None) -> str:
+    return _open(name, **attributes)[:-1] + "/>"
 
 
 def _sap(flag: bool) -> str | None:  # noqa: FBT001 - one fact
@@ -65,9 +69,9 @@ def _association(entity: EntitySet, way: Child) -> str:
 def _version2(service: Service) -> Iterator[str]:
     space = service.namespace
     yield _HEAD2
-    yield _tag("Schema", closed=False, Namespace=space, xmlns="http://schemas.microsoft.com/ado/2008/09/edm")
+    yield _open("Schema", Namespace=space, xmlns="http://schemas.microsoft.com/ado/2008/09/edm")
     for entity in service.sets.values():
-        yield _tag("EntityType", closed=False, Name=entity.type_name, sap__label=entity.name)
+        yield _open("EntityType", Name=entity.type_name, sap__label=entity.name)
         yield "<Key>" + "".join(_tag("PropertyRef", Name=name) for name in entity.key) + "</Key>"
         yield from (_property(prop, version=2) for prop in entity.properties.values())
         for way in entity.children.values():
@@ -76,19 +80,19 @@ def _version2(service: Service) -> Iterator[str]:
             yield _tag("NavigationProperty", Name=way.name, Relationship=f"{space}.{name}", **ends)
         yield "</EntityType>"
     for name, result in service.results.items():
-        yield _tag("ComplexType", closed=False, Name=name)
+        yield _open("ComplexType", Name=name)
         yield from (_property(prop, version=2) for prop in result.fields.values())
         yield "</ComplexType>"
     for entity in service.sets.values():
         yield from (_joined(service, entity, way) for way in entity.children.values())
-    yield _tag("EntityContainer", closed=False, Name=f"{space}_Entities", m__IsDefaultEntityContainer="true")
+    yield _open("EntityContainer", Name=f"{space}_Entities", m__IsDefaultEntityContainer="true")
     for entity in service.sets.values():
         denied = {f"sap__{what}": "false" for what in sorted(entity.denied)}
         yield _tag("EntitySet", Name=entity.name, EntityType=f"{space}.{entity.type_name}", **denied)
     for entity in service.sets.values():
         for way in entity.children.values():
             name = _association(entity, way)
-            yield _tag("AssociationSet", closed=False, Name=f"{name}_Set", Association=f"{space}.{name}")
+            yield _open("AssociationSet", Name=f"{name}_Set", Association=f"{space}.{name}")
             yield _tag("End", EntitySet=entity.name, Role=f"FromRole_{name}")
             yield _tag("End", EntitySet=way.target, Role=f"ToRole_{name}")
             yield "</AssociationSet>"
@@ -99,7 +103,7 @@ def _version2(service: Service) -> Iterator[str]:
 def _joined(service: Service, entity: EntitySet, way: Child) -> str:
     name, target = _association(entity, way), service.sets[way.target]
     ends = ((entity, "1", f"FromRole_{name}"), (target, "*" if way.many else "0..1", f"ToRole_{name}"))
-    parts = [_tag("Association", closed=False, Name=name)]
+    parts = [_open("Association", Name=name)]
     for one, multiplicity, role in ends:
         parts.append(_tag("End", Type=f"{service.namespace}.{one.type_name}", Multiplicity=multiplicity, Role=role))
     return "".join([*parts, "</Association>"])
@@ -111,9 +115,8 @@ def _functions(service: Service) -> Iterator[str]:
         entity = service.sets[function.on]
         result = service.results.get(function.answers)
         kind = f"{space}.{entity.type_name if result is None else function.answers}"
-        yield _tag(
+        yield _open(
             "FunctionImport",
-            closed=False,
             Name=function.name,
             ReturnType=f"Collection({kind})" if result is not None and result.many else kind,
             EntitySet=entity.name if result is None else None,
@@ -128,18 +131,18 @@ def _functions(service: Service) -> Iterator[str]:
 def _version4(service: Service) -> Iterator[str]:
     space = service.namespace
     yield _HEAD4
-    yield _tag("Schema", closed=False, Namespace=space, Alias="SAP__self")
+    yield _open("Schema", Namespace=space, Alias="SAP__self")
     for entity in service.sets.values():
-        yield _tag("EntityType", closed=False, Name=entity.type_name)
+        yield _open("EntityType", Name=entity.type_name)
         yield "<Key>" + "".join(_tag("PropertyRef", Name=name) for name in entity.key) + "</Key>"
         yield from (_property(prop, version=4) for prop in entity.properties.values())
         yield "</EntityType>"
     for action, on in service.actions.items():
         bound = f"Collection({space}.{service.sets[on].type_name})"
-        yield _tag("Action", closed=False, Name=action, IsBound="true", EntitySetPath="_it")
+        yield _open("Action", Name=action, IsBound="true", EntitySetPath="_it")
         yield _tag("Parameter", Name="_it", Type=bound, Nullable="false")
         yield _tag("ReturnType", Type=bound, Nullable="false") + "</Action>"
-    yield _tag("EntityContainer", closed=False, Name="Container")
+    yield _open("EntityContainer", Name="Container")
     for entity in service.sets.values():
         yield _tag("EntitySet", Name=entity.name, EntityType=f"{space}.{entity.type_name}")
     yield "</EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"

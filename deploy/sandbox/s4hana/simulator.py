@@ -45,12 +45,37 @@ def simulator(
     return Simulator("s4hana", wire, deliveries, reset, tenant.counts, configure)
 
 
+def _kind(name: str) -> type[Any]:
+    value: object = getattr(Switches(), name)
+    return type(value)
+
+
 def _switches(tenant: Tenant, door: Door) -> Callable[[dict[str, Any]], None]:
-    """The fields of `Switches` · `closed_periods`, `open_periods` ["2026-10"] · `locked`, `unlocked` first keys of rows ·
+    """What `configure` takes.
+
+    The fields of `Switches` · `closed_periods`, `open_periods` ["2026-10"] · `locked`, `unlocked` first keys of rows ·
     `custom_fields` {set: {name: "String(40)"}} · `company_codes` [{code, name, country, currency}] ·
     `end_sessions` true: CSRF tokens become stale · `users` {name: password}.
-    """  # noqa: D205 - one sentence of switches
-    plain: Mapping[str, type[Any]] = {one.name: type(getattr(Switches(), one.name)) for one in fields(Switches)}
+    """
+    plain: Mapping[str, type[Any]] = {one.name: _kind(one.name) for one in fields(Switches)}
+    handlers = _handlers(tenant, door)
+
+    def configure(wanted: dict[str, Any]) -> None:
+        if strange := wanted.keys() - handlers.keys() - plain.keys():
+            raise KeyError(", ".join(sorted(strange)))
+        for name, value in wanted.items():
+            if name in plain and type(value) is not plain[name]:
+                raise TypeError(f"{name} must be {plain[name].__name__}")
+        for name, value in wanted.items():
+            if name in plain:
+                setattr(tenant.customizing.switches, name, value)
+            else:
+                handlers[name](value)
+
+    return configure
+
+
+def _handlers(tenant: Tenant, door: Door) -> Mapping[str, Callable[[Any], object]]:
     custom = tenant.customizing
 
     def fields_of(sets: dict[str, dict[str, str]]) -> None:
@@ -62,7 +87,7 @@ def _switches(tenant: Tenant, door: Door) -> Callable[[dict[str, Any]], None]:
         custom.company_codes.update({one["code"]: CompanyCode(**one) for one in given})
         plant_company_codes(tenant)
 
-    handlers: dict[str, Callable[[Any], object]] = {
+    return {
         "closed_periods": custom.closed_periods.update,
         "open_periods": custom.closed_periods.difference_update,
         "locked": custom.locked.update,
@@ -72,17 +97,3 @@ def _switches(tenant: Tenant, door: Door) -> Callable[[dict[str, Any]], None]:
         "end_sessions": lambda wanted: door.end_sessions() if wanted else None,
         "users": lambda given: door.users.update({n: CommunicationUser(n, p) for n, p in given.items()}),
     }
-
-    def configure(wanted: dict[str, Any]) -> None:
-        if strange := wanted.keys() - handlers.keys() - plain.keys():
-            raise KeyError(", ".join(sorted(strange)))
-        for name, value in wanted.items():
-            if name in plain and type(value) is not plain[name]:
-                raise TypeError(f"{name} must be {plain[name].__name__}")
-        for name, value in wanted.items():
-            if name in plain:
-                setattr(custom.switches, name, value)
-            else:
-                handlers[name](value)
-
-    return configure

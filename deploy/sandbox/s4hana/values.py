@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -87,15 +88,35 @@ def _whole(prop: Property, raw: Any, version: int) -> int:
     return raw
 
 
-_READERS: dict[str, Any] = {
+def _guid(prop: Property, raw: Any, version: int) -> UUID:
+    del prop, version
+    return UUID(raw)
+
+
+def _date(prop: Property, raw: Any, version: int) -> date:
+    del prop, version
+    return date.fromisoformat(raw)
+
+
+def _day(prop: Property, raw: Any, version: int) -> date:
+    del prop, version
+    return _moment(raw).date()
+
+
+def _instant(prop: Property, raw: Any, version: int) -> datetime:
+    del prop, version
+    return _moment(raw)
+
+
+_READERS: Mapping[str, Callable[[Property, Any, int], Any]] = {
     "String": _text,
     "Decimal": _decimal,
     "Boolean": _flag,
     "Int32": _whole,
-    "Guid": lambda _, raw, __: UUID(raw),
-    "Date": lambda _, raw, __: date.fromisoformat(raw),
-    "DateTime": lambda _, raw, __: _moment(raw).date(),
-    "DateTimeOffset": lambda _, raw, __: _moment(raw),
+    "Guid": _guid,
+    "Date": _date,
+    "DateTime": _day,
+    "DateTimeOffset": _instant,
     "Time": _text,
 }
 
@@ -114,21 +135,19 @@ def literal(prop: Property, text: str) -> Any:
 
 def write(prop: Property, value: Any, version: int, *, pads: bool) -> Any:
     """A field's value as JSON of that version."""
-    if value is None:
-        return None
     if isinstance(value, Decimal):
         return format(value, "f") if version == V2 else value
-    if isinstance(value, datetime):
-        return _written_moment(value, version)
     if isinstance(value, date):
-        if version != V2:
-            return value.isoformat()
-        return f"/Date({(datetime(value.year, value.month, value.day, tzinfo=UTC) - _EPOCH) // _MILLISECOND})/"
+        return _written_moment(value, version) if isinstance(value, datetime) else _written_day(value, version)
     if isinstance(value, UUID):
         return str(value)
-    if prop.is_padded and pads and isinstance(value, str):
-        return padded(prop, value)
-    return value
+    return padded(prop, value) if prop.is_padded and pads and isinstance(value, str) else value
+
+
+def _written_day(value: date, version: int) -> str:
+    if version != V2:
+        return value.isoformat()
+    return f"/Date({(datetime(value.year, value.month, value.day, tzinfo=UTC) - _EPOCH) // _MILLISECOND})/"
 
 
 def _written_moment(value: datetime, version: int) -> str:

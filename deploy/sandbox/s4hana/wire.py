@@ -206,7 +206,7 @@ def _nested(entity: EntitySet, body: Mapping[str, Any], records: Records) -> lis
         node: Any = cast("Mapping[str, Any]", raw).get("results", raw) if isinstance(raw, Mapping) else raw
         listed: list[Any] = cast("list[Any]", node) if isinstance(node, list) else [node]
         target = records.tenant.sets[way.target]
-        below = {path for one in listed if isinstance(one, Mapping) for path in _nested(target, one, records)}
+        below = {path for one in listed for path in _nested(target, cast("Mapping[str, Any]", one), records)}
         paths += [name, *(f"{name}/{path}" for path in sorted(below))]
     return paths
 

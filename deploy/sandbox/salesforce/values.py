@@ -134,9 +134,7 @@ def to_json(value: Value) -> Any:
         return stamp(value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, Decimal):
-        return float(value)
-    return value
+    return float(value)
 
 
 def sort_key(value: Value) -> tuple[int, Any]:

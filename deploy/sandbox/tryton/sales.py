@@ -104,7 +104,7 @@ class TrytonSales:
             if row["parent_account_id"] and row["account_id"] not in known
         ]
         kind = await self._ground.hierarchy()
-        await self._tryton.create("party.relation", [{**one, "type": kind} for one in related])
+        await self._tryton.create("party.relation.all", [{**one, "type": kind} for one in related])
 
     async def _owners(self, rows: Sequence[Row], companies: Mapping[str, int]) -> dict[tuple[int, str], int]:
         """Whoever sold a deal is an employee of the company it was sold for."""
@@ -261,7 +261,8 @@ class TrytonSales:
         notes = await self._tryton.find("ir.note", [["message", "like", "[invoice: %"]], ["resource", "message"])
         rows = await self._tryton.find(_DEAL, [], ["reference"])
         names = {f"{_DEAL},{row['id']}": row["reference"] or str(row["id"]) for row in rows}
-        told = [(names[note["resource"]], markings(note["message"])) for note in notes]
+        marked = [(names[note["resource"]], markings(note["message"])) for note in notes]
+        told = {facts["invoice"]: (deal, facts) for deal, facts in marked}  # of two notes the younger one
         return [
             InvoiceStatusRow(
                 invoice_id=facts["invoice"],
@@ -273,7 +274,7 @@ class TrytonSales:
                 gross=Decimal(facts["gross"]),
                 paid=Decimal(facts["paid"]),
             )
-            for deal, facts in told
+            for deal, facts in told.values()
         ]
 
 

@@ -99,7 +99,7 @@ class Site:
                 answer = await client.request(
                     scope["method"],
                     f"{server.url}{path}{'?' if query else ''}{query}",
-                    headers=[*headers, (b"accept-encoding", b"identity")],
+                    headers=[*headers, (b"accept-encoding", b"gzip")],
                     content=await _body(receive),
                 )
             except httpx.TransportError as error:

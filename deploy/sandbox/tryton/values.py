@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 
-def encoded(value: Any) -> Any:
+def encoded(value: Any) -> Any:  # noqa: PLR0911 - one per kind of value
     """A Python value as Tryton takes it."""
     if isinstance(value, Decimal):
         return {"__class__": "Decimal", "decimal": str(value)}

@@ -27,8 +27,9 @@ from system_apis.connectors.certinia.payloads import (
 )
 from system_apis.connectors.certinia.projects import Projects, patience_of
 from system_apis.connectors.certinia.timecards import Timecards
-from system_apis.dialects.salesforce.marks import Family, Mark, hint_key, start
+from system_apis.dialects.salesforce.marks import Family, Mark, start
 from system_apis.dialects.salesforce.soql import columns, soql_instant
+from system_apis.dialects.salesforce.stamps import hint_key
 from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding

@@ -26,7 +26,7 @@ from system_apis.connectors.certinia.payloads import (
     SplitPayload,
     TimecardPayload,
 )
-from system_apis.dialects.salesforce.marks import stamp_of
+from system_apis.dialects.salesforce.stamps import stamp_of
 from system_apis.ports.binding import Binding
 
 Model = TypeVar("Model")

@@ -55,8 +55,8 @@ def _code_of(body: Any) -> tuple[str | None, str | None]:
     if "Message" in body:
         return None, str(body["Message"])
     error = body["error"]
-    inner = error.get("innererror") or {}
-    return None, infolog(str(inner.get("message") or error["message"]))
+    inner: Any = error.get("innererror")
+    return None, infolog(str(inner["message"] if inner else error["message"]))
 
 
 class FinanceClient:

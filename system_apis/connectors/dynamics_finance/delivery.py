@@ -43,27 +43,33 @@ class Delivery:
         self._directory = directory
         self._options = options
 
-    async def _brought(
+    async def _changed(
         self, entity: str, model: type[Row], found: Row, key: Mapping[str, Any], values: Values, equal: Values
-    ) -> Row:
-        """The row with these values, changed only while nobody else changes it; read again where somebody did."""
+    ) -> None:
+        """The row gets these values, only while nobody else changes it; read again where somebody did."""
         for left in reversed(range(_ATTEMPTS)):
             try:
                 await self._client.amend(entity, Change(key, values, found.etag))
             except StaleVersion:
                 if not left:
                     raise
-                is_done = False
+                found = await self._read_back(entity, model, equal)
             else:
-                is_done = True
-            with begun(f"{entity} {key}"):
-                again = await self._client.one(entity, model, equal)
-            if again is None:
-                raise OutcomeUnknown(f"{VENDOR} took {entity} {key} but does not have it.")
-            found = again
-            if is_done:
-                break
-        return found
+                return
+
+    async def _brought(
+        self, entity: str, model: type[Row], found: Row, key: Mapping[str, Any], values: Values, equal: Values
+    ) -> Row:
+        """The row after it got these values."""
+        await self._changed(entity, model, found, key, values, equal)
+        with begun(f"{entity} {key}"):
+            return await self._read_back(entity, model, equal)
+
+    async def _read_back(self, entity: str, model: type[Row], equal: Values) -> Row:
+        again = await self._client.one(entity, model, equal)
+        if again is None:
+            raise OutcomeUnknown(f"{VENDOR} took {entity} {equal} but does not have it.")
+        return again
 
     # --- customers ---------------------------------------------------------------------------------------------------
     async def amend_customer(self, customer: Customer, legal_entity_code: str) -> Written:
@@ -102,7 +108,7 @@ class Delivery:
         """Contract (a project cannot be without one), project, and one sub-project per workstream."""
         company = await self._directory.company(plan.legal_entity_code)
         account = await self._directory.account(company, plan.customer_id)
-        contract = await self._contract(
+        contract, _ = await self._contract(
             company, plan.contract_id, plan.contract_reference, account, plan.budget.currency
         )
         entity = await self._directory.project_entity()
@@ -182,8 +188,8 @@ class Delivery:
     # --- contracts ---------------------------------------------------------------------------------------------------
     async def _contract(
         self, company: str, contract_id: str, reference: str, account: str, currency: str
-    ) -> ContractRow:
-        """The contract under its number, made bare where it is not there yet, with its funding source."""
+    ) -> tuple[ContractRow, FundingSourceRow]:
+        """The contract under its number, made bare where it is not there yet, and its funding source."""
         entity = await self._directory.contract_entity()
         number = to_number(contract_id)
         equal: Values = {"company": company, "number": number}
@@ -204,8 +210,8 @@ class Delivery:
                     "customer": account,
                     "creates_rule": True,
                 }
-                await self._client.create("funding_source", FundingSourceRow, values)
-        return row
+                source = await self._client.create("funding_source", FundingSourceRow, values)
+        return row, source
 
     async def amend_contract(self, contract: ErpContract) -> Written:
         """Terms at the funding source, billing rules, then the contract itself: its id of ours says it is whole."""
@@ -213,10 +219,11 @@ class Delivery:
         account = await self._directory.account(company, contract.customer_id)
         await self._directory.items(company, (line.item_code for line in contract.lines))
         term = await self._directory.term(company, contract.payment_terms_days)
-        row = await self._contract(company, contract.id, contract.reference, account, contract.currency)
+        row, source = await self._contract(company, contract.id, contract.reference, account, contract.currency)
         with begun(f"contract {contract.id}"):
             terms: Values = {"purchase_order": contract.purchase_order or "", "terms": term}
-            await self._terms(company, row.number, terms)
+            payer: Values = {"company": company, "contract": row.number, "number": source.number}
+            await self._changed("funding_source", FundingSourceRow, source, payer, terms, payer)
             values = mapping.from_contract(contract)
             entity = await self._directory.contract_entity()
             if entity == "contract_in_operations":
@@ -225,14 +232,6 @@ class Delivery:
             key = {"company": company, "number": row.number}
             placed = await self._brought(entity, ContractRow, row, key, values, key)
         return to_written(self._binding, contract.id, placed, placed.number, was_created=not row.external_id)
-
-    async def _terms(self, company: str, number: str, terms: Values) -> None:
-        place: Values = {"company": company, "contract": number}
-        source = await self._client.one("funding_source", FundingSourceRow, place)
-        if source is None:
-            raise OutcomeUnknown(f"{VENDOR} took the funding source of contract {number} but does not have it.")
-        key = {**place, "number": source.number}
-        await self._brought("funding_source", FundingSourceRow, source, key, terms, key)
 
     async def _lines(self, contract: ErpContract, company: str, number: str) -> None:
         place: Values = {"company": company, "contract": number}

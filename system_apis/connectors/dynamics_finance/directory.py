@@ -62,6 +62,7 @@ class Directory:
         self._terms = _Kept(self._read_terms)
         self._tax_groups = _Kept(self._read_tax_groups)
         self._accounts: dict[tuple[str, str], str] = {}
+        self._projects: dict[str, ProjectRow] = {}
         self._operations: bool | None = None
 
     # --- companies ---------------------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ class Directory:
             by_company.setdefault(company, []).append(account)
         found = await asyncio.gather(
             *(
-                self._client.select("customer", CustomerRow, {"company": company, "account": part})
+                self._client.select("customer", CustomerRow, {"company": company, "account": list(part)})
                 for company, listed in by_company.items()
                 for part in chunks(listed)
             )
@@ -220,10 +221,15 @@ class Directory:
         return {(row.company, row.account): row.external_id for rows in found for row in rows if row.external_id}
 
     async def project(self, project_id: str) -> ProjectRow:
-        """The project that carries our id. Raises NotFound: it must be written first."""
+        """The project that carries our id; where it stands never changes. Raises NotFound: it must be written first."""
+        if known := self._projects.get(project_id):
+            return known
         found = await self._client.one(await self.project_entity(), ProjectRow, {"external_id": project_id})
         if found is None:
             raise NotFound(f"{VENDOR} has no project with our id {project_id}; it must be written first")
+        if len(self._projects) >= MOST_KEPT:
+            self._projects.clear()
+        self._projects[project_id] = found
         return found
 
 

@@ -30,6 +30,7 @@ from system_apis.connectors.dynamics_finance.payloads import (
     TransactionRow,
 )
 from system_apis.connectors.dynamics_finance.rows import VENDOR, chunks, member, total
+from system_apis.dialects.odata import literal
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint
 
@@ -149,7 +150,9 @@ class Ledger:
                 header,
                 DocumentRow,
                 {"company": company},
-                where="(" + " or ".join(f"{field} eq '{one}'" for one in part for field in (number, corrected)) + ")",
+                where="("
+                + " or ".join(f"{field} eq {literal(one)}" for one in part for field in (number, corrected))
+                + ")",
             )
             for company, numbers in _by_company(entries).items()
             for part in chunks(numbers, 20)

@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import ValidationError
 
 from shared.errors.taxonomy import FieldFinding, VendorDrift
 from system_apis.connectors.dynamics_finance.payloads import Payload
 from system_apis.dialects.odata import literal
-from system_apis.fields import load_fields
+from system_apis.fields import FieldMap, load_fields
 
 VENDOR: Final = "dynamics_finance"
 NAMESPACE: Final = "Microsoft.Dynamics.DataEntities"
@@ -24,13 +25,19 @@ Row = TypeVar("Row", bound=Payload)
 Values = Mapping[str, Any]
 
 
+@cache
+def _documented() -> FieldMap:
+    """`fields.yaml` without a tenant's own places."""
+    return load_fields(_FOLDER)
+
+
 class Rows:
     """The entities of `fields.yaml` for one tenant."""
 
     def __init__(self, overrides: Path | None, set_names: Mapping[str, str]) -> None:
         """`set_names`: documented set → what this environment calls it."""
-        self._own = load_fields(_FOLDER, overrides)
-        standard = load_fields(_FOLDER)
+        standard = _documented()
+        self._own = load_fields(_FOLDER, overrides) if overrides else standard
         self._standard = {
             entity: {name: place.path for name, place in fields.places.items()} for entity, fields in standard.items()
         }
@@ -65,11 +72,11 @@ class Rows:
         return {self._standard[entity][name]: value for name, value in values.items()}
 
     def where(self, entity: str, equal: Values) -> str:
-        """The condition that these fields have these values; a sequence stands for one of several."""
+        """The condition that these fields have these values; a list stands for one of several."""
         parts: list[str] = []
         for name, value in equal.items():
             column = self.column(entity, name)
-            values: Iterable[Any] = value if isinstance(value, list | tuple | set) else (value,)
+            values = cast("list[Any]", value) if isinstance(value, list) else [value]
             listed = " or ".join(f"{column} eq {literal(one)}" for one in values)
             parts.append(f"({listed})" if " or " in listed else listed)
         return " and ".join(parts)

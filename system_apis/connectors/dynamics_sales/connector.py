@@ -17,10 +17,10 @@ from shared.canonical.references import Page
 from shared.errors.taxonomy import Misconfigured, NotFound
 from shared.outbound import drift
 from system_apis.connectors.dynamics_sales.changes import Changes, Family, Mark, Table, start
-from system_apis.connectors.dynamics_sales.choices import Choices
 from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Json, is_id
 from system_apis.connectors.dynamics_sales.directory import Directory
 from system_apis.connectors.dynamics_sales.mapping import (
+    Choices,
     changed_at,
     from_delivery_status,
     from_invoice_status,

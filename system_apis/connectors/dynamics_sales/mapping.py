@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -20,9 +21,10 @@ from shared.canonical.opportunities import (
     OpportunityLine,
 )
 from shared.canonical.references import SourceRef
-from shared.errors.taxonomy import FieldFinding, VendorDrift
+from shared.errors.taxonomy import FieldFinding, MappingMissing, VendorDrift
 from system_apis.connectors.dynamics_sales.payloads import (
     ACTIVE,
+    FORMATTED,
     WON,
     Agreement,
     Buyer,
@@ -31,8 +33,10 @@ from system_apis.connectors.dynamics_sales.payloads import (
     MilestonePayload,
     OpportunityPayload,
 )
+from system_apis.fields import EntityFields, FieldMap, FieldPlace, load_fields
 from system_apis.ports.binding import Binding
 
+Json = dict[str, Any]
 Model = TypeVar("Model")
 Whole = TypeVar("Whole", Deal, Agreement, Buyer)
 
@@ -197,3 +201,62 @@ def _money(amount: Decimal, currency: str) -> Money:
     """The sum with the digits its currency knows; one with more is refused, nothing is rounded away."""
     fitting = rounded(amount, currency) if currency in MINOR_DIGITS else amount
     return Money(amount=fitting if fitting == amount else amount, currency=currency)
+
+
+class Choices:
+    """Option sets of rows and bodies in our words and back; moved fields are the field map's own business."""
+
+    def __init__(self, system: str, folder: Path, fields: FieldMap) -> None:
+        self._system = system
+        self._fields = fields
+        self._standard = load_fields(folder)
+
+    def read(self, entity: str, row: Mapping[str, Any], *, shown_by_label: tuple[str, ...] = ()) -> Json:
+        """A row as it came, in standard places and our words. Raises VendorDrift, MappingMissing.
+
+        `shown_by_label`: canonical fields whose text for people counts, unless a tenant's table says what values mean.
+        """
+        fields = self._fields[entity]
+        labelled: Json = dict(row)
+        for name in shown_by_label:
+            place = fields.places[name]
+            if not place.values and (text := row.get(f"{place.path}@{FORMATTED}")) is not None:
+                labelled[place.path] = text
+        taken = fields.take(labelled)
+        for name, place in self._unmoved(entity, fields).items():
+            value = taken.get(place.path)
+            if value is not None:
+                taken[place.path] = self._ours(entity, name, place, value)
+        return taken
+
+    def write(self, entity: str, values: Mapping[str, Any]) -> Json:
+        """A body in our words as the environment wants it. Raises MappingMissing."""
+        fields = self._fields[entity]
+        body: Json = dict(values)
+        for name, place in self._unmoved(entity, fields).items():
+            if (word := body.get(place.path)) is not None:
+                body[place.path] = self._theirs(entity, name, place, word)
+        given = fields.give(body)
+        for place in fields.places.values():
+            value = given.get(place.path)
+            if place.values and isinstance(value, str) and value.isdigit():
+                given[place.path] = int(value)
+        return given
+
+    def _unmoved(self, entity: str, fields: EntityFields) -> dict[str, FieldPlace]:
+        standard = self._standard[entity].places
+        return {name: place for name, place in fields.places.items() if place.values and place == standard[name]}
+
+    def _ours(self, entity: str, name: str, place: FieldPlace, value: Any) -> str:
+        if str(value) not in place.values:
+            raise self._unmapped(f"{entity}.{name}", f"{place.path} has {value!r}, which the value table lacks")
+        return place.values[str(value)]
+
+    def _theirs(self, entity: str, name: str, place: FieldPlace, word: Any) -> str:
+        theirs = [value for value, ours in place.values.items() if ours == word]
+        if not theirs:
+            raise self._unmapped(f"{entity}.{name}", f"no value of {place.path} means {word!r}")
+        return theirs[0]
+
+    def _unmapped(self, field: str, reason: str) -> MappingMissing:
+        return MappingMissing(f"{self._system}: {field}: {reason}.", findings=[FieldFinding(field, reason)])

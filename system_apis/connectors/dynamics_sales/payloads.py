@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -280,6 +280,3 @@ class ContextPayload(BaseModel):
     inputs: tuple[KeyValue, ...] = Field(alias="InputParameters", default=())
     before: tuple[KeyValue, ...] = Field(alias="PreEntityImages", default=())
     after: tuple[KeyValue, ...] = Field(alias="PostEntityImages", default=())
-
-
-Home = Literal["companion", "opportunity"]

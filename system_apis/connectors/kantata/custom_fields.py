@@ -26,7 +26,7 @@ def included(places: EntityFields, *includes: str) -> str:
 def taken(found: Found, places: EntityFields, model: type[Model]) -> list[Model]:
     """The rows of a list, with every field where `fields.yaml` has it. Raises VendorDrift, MappingMissing."""
     names = _named(places)
-    values = found.side("custom_field_values", FieldValue) if names else {}
+    values: Mapping[str, FieldValue] = found.side("custom_field_values", FieldValue) if names else {}
     return found.read([places.take(_with_customs(row, names, values)) for row in found.rows], model)
 
 

@@ -38,11 +38,13 @@ async def described(wire: KantataWire, objects: Sequence[str]) -> Mapping[str, S
     an account that has neither for a collection tells nothing of it.
     """
     known = [name for name in objects if name in _OBJECTS]
-    schemas, *told = await asyncio.gather(
-        _schemas(wire), *(_row(wire, name) for name in known), *(_customs(wire, name) for name in known)
+    schemas, rows, noted = await asyncio.gather(
+        _schemas(wire),
+        asyncio.gather(*(_row(wire, name) for name in known)),
+        asyncio.gather(*(_customs(wire, name) for name in known)),
     )
     found: dict[str, list[FieldFacts]] = {}
-    for name, row, customs in zip(known, told[: len(known)], told[len(known) :], strict=True):
+    for name, row, customs in zip(known, rows, noted, strict=True):
         fields = {**row, **schemas.get(_OBJECTS[name][0], {})}
         if fields:
             found[name] = [*fields.values(), *customs.values()]

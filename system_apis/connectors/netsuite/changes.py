@@ -107,8 +107,7 @@ async def _transactions(client: NetSuiteClient, since: datetime | None, zone: Zo
 async def _reference(client: NetSuiteClient, kind: str, since: datetime | None, zone: ZoneInfo) -> list[ChangeHint]:
     table, column = _REFERENCE[kind]
     rows = await client.rows(
-        f"SELECT id, {_STAMP.format(column=column)} FROM {table} "
-        f"WHERE {since_clause(column, since, zone)}",
+        f"SELECT id, {_STAMP.format(column=column)} FROM {table} WHERE {since_clause(column, since, zone)}",
         ChangedRow,
     )
     if not rows:

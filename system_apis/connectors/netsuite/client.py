@@ -149,7 +149,7 @@ class NetSuiteClient:
         return await self._asked(lambda: self._outbound.read("GET", path, params=params, headers=headers))
 
     async def learn_limit(self) -> None:
-        """Ask once how many requests the account may have in flight; administrators are told, others keep our own number."""
+        """Ask once how many requests the account may have in flight; who is no administrator is not told."""
         if self._limit_is_known:
             return
         self._limit_is_known = True
@@ -210,9 +210,7 @@ class NetSuiteClient:
         """Upsert by our id; lines of sublists are merged by their keys. Many `lines` are handed in as a job."""
         await self._written("PUT", record, f"eid:{external_id}", body, {}, repeatable=repeatable, lines=lines)
 
-    async def patch(
-        self, record: str, key: str, body: Mapping[str, Any], *, replace: str = "", lines: int = 0
-    ) -> None:
+    async def patch(self, record: str, key: str, body: Mapping[str, Any], *, replace: str = "", lines: int = 0) -> None:
         """Set these values; the sublists named in `replace` are replaced whole."""
         params = {"replace": replace} if replace else {}
         await self._written("PATCH", record, key, body, params, repeatable=True, lines=lines)
@@ -233,7 +231,12 @@ class NetSuiteClient:
         def send(headers: Mapping[str, str], *, again: bool) -> Awaitable[Answer]:
             return self._asked(
                 lambda: self._outbound.write(
-                    method, path, params=params, headers={**_STRICT, **_TYPE, **headers}, content=content, repeatable=again
+                    method,
+                    path,
+                    params=params,
+                    headers={**_STRICT, **_TYPE, **headers},
+                    content=content,
+                    repeatable=again,
                 ),
                 repeatable=again,
             )

@@ -1,4 +1,4 @@
-"""What every act on NetSuite's records needs: who is meant, one writer per record, and what a refusal or silence then means."""
+"""What every act on NetSuite's records needs: who is meant, one writer per record, what silence then means."""
 
 from __future__ import annotations
 

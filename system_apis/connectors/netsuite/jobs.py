@@ -47,41 +47,50 @@ class Jobs:
         self._patience = patience
 
     async def done(self, write: Write, what: str, content: bytes) -> None:
-        """The write, done. A repeat finds the job of the first request; where that one failed, the next key is asked with.
+        """The write, done. A repeat finds the job of the first request; where that one failed, the next key is used.
 
         Raises what the write itself would have raised, OutcomeUnknown where the job does not end in time.
         """
         for number in range(_MOST_REPEATS):
             key = job_key(self._tenant, what, content, number)
-            headers = {"Prefer": "respond-async", "X-NetSuite-Idempotency-Key": key}
-            is_repeat = False
-            try:
-                answer = await write(headers)
-                if answer.status != _ACCEPTED:
-                    return  # done at once
-                place = answer.headers.get("location")
-            except PlatformError as error:
-                place = error.extra.pop("job", None)
-                if place is None:
-                    raise
-                is_repeat = True
-            job = str(place or "").rstrip("/").rpartition("/")[2]
-            if not job:
-                raise OutcomeUnknown(f"{VENDOR} took {what} as a job without telling which.")
+            job, is_repeat = await self._handed_in(write, key, what)
+            if job is None:
+                return
             try:
                 await self._follow(job, what)
             except (VendorUnavailable, VendorThrottled) as error:
-                raise OutcomeUnknown(f"{VENDOR} took {what} as job {job} and fell silent.", detail=error.message) from error
+                told = f"{VENDOR} took {what} as job {job} and fell silent."
+                raise OutcomeUnknown(told, detail=error.message) from error
             except NotFound as error:
-                if is_repeat:
-                    continue  # so old that its job is forgotten, and nothing stands under our id
-                raise OutcomeUnknown(f"{VENDOR} took {what} as job {job} and knows it no more.") from error
+                if not is_repeat:
+                    raise OutcomeUnknown(f"{VENDOR} took {what} as job {job} and knows it no more.") from error
             except (VendorRejected, Refused):
-                if is_repeat:
-                    continue  # that was an earlier attempt's failure
-                raise
-            return
+                if not is_repeat:
+                    raise
+            else:
+                return
+            # the job of an earlier attempt failed, or is long forgotten: ask afresh
         raise VendorRejected(f"{VENDOR} has refused {what} again and again.")
+
+    @staticmethod
+    async def _handed_in(write: Write, key: str, what: str) -> tuple[str | None, bool]:
+        """The job that does it (None: it was done at once), and whether it is that of an earlier request."""
+        headers = {"Prefer": "respond-async", "X-NetSuite-Idempotency-Key": key}
+        is_repeat = False
+        try:
+            answer = await write(headers)
+            if answer.status != _ACCEPTED:
+                return None, False
+            place = answer.headers.get("location")
+        except PlatformError as error:
+            place = error.extra.pop("job", None)
+            if place is None:
+                raise
+            is_repeat = True
+        job = str(place or "").rstrip("/").rpartition("/")[2]
+        if not job:
+            raise OutcomeUnknown(f"{VENDOR} took {what} as a job without telling which.")
+        return job, is_repeat
 
     async def _follow(self, job: str, what: str) -> None:
         until = time.monotonic() + self._patience

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -247,18 +248,19 @@ class Property(Payload):
     @property
     def choices(self) -> tuple[str, ...]:
         """Ids of a closed list."""
-        listed: Any = self.properties.get("id")
-        return tuple(map(str, listed.get("enum", ()))) if isinstance(listed, dict) else ()
+        return tuple(map(str, _member(self.properties, "id").get("enum", ())))
 
     @property
     def line(self) -> dict[str, Property] | None:
         """The fields of a line, where this is a sublist."""
-        items: Any = self.properties.get("items")
-        shape: Any = items.get("items") if isinstance(items, dict) else None
-        if not isinstance(shape, dict):
-            return None
-        fields: dict[str, Any] = shape.get("properties", {})
-        return {name: Property.model_validate(one) for name, one in fields.items()}
+        shape = _member(_member(self.properties, "items"), "items")
+        return {name: Property.model_validate(one) for name, one in _member(shape, "properties").items()} or None
+
+
+def _member(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A member of a JSON schema that is a schema itself; empty where there is none."""
+    found = schema.get(name)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 class RecordSchema(Payload):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, VendorDrift
@@ -74,8 +74,8 @@ async def changes(client: FusionClient, since: datetime | None) -> Sequence[Chan
     start = since - OVERLAP if since else None
     found = await asyncio.gather(
         *(_transactions(client, resource, start) for resource in _TRANSACTIONS),
-        _reference(client, "legal_entity", [ENTITIES], start),
-        _reference(client, "service_item", [PRODUCTS, "memoLinesLOV"], start),
+        _reference(client, "legal_entity", {ENTITIES: "LookupCode"}, start),
+        _reference(client, "service_item", {PRODUCTS: "LookupCode", "memoLinesLOV": "MemoLineId"}, start),
         _rates(client, start),
     )
     hints = [hint for group in found for hint in group]
@@ -101,8 +101,13 @@ async def _transactions(client: FusionClient, resource: str, start: datetime | N
     return hints
 
 
-async def _reference(client: FusionClient, kind: str, paths: Sequence[str], start: datetime | None) -> list[ChangeHint]:
-    pages = await asyncio.gather(*(client.rows(path, q=_since(start), order=f"{_STAMP}:asc") for path in paths))
+async def _reference(
+    client: FusionClient, kind: str, paths: Mapping[str, str], start: datetime | None
+) -> list[ChangeHint]:
+    """`paths`: collection → its key, so that no two rows tie in the order they are read in."""
+    pages = await asyncio.gather(
+        *(client.rows(path, q=_since(start), order=f"{_STAMP}:asc,{key}:asc") for path, key in paths.items())
+    )
     return _hinted(kind, [row for rows in pages for row in rows])
 
 

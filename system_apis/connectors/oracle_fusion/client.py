@@ -267,11 +267,11 @@ def _below(name: str, rows: Any, *, is_whole: bool) -> Any:
 
 
 def _item(row: Any) -> Item:
-    links: Any = row.get("links") or ()
-    own = next((link for link in links if link.get("rel") == "self"), None)
+    links = cast("list[Row]", row.get("links") or [])
+    own = next((link for link in links if link.get("rel") == "self"), Row())
     key = str(own["href"]).rstrip("/").rpartition("/")[2] if own else ""
-    etag = (own.get("properties") or {}).get("changeIndicator") if own else None
-    return Item(flat(row), key, etag)
+    properties = cast("Row", own.get("properties") or {})
+    return Item(flat(row), key, properties.get("changeIndicator"))
 
 
 def _address(path: str) -> str:

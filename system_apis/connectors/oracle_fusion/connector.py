@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -75,8 +76,8 @@ class OracleFusionConnector:
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
         """Products of the CRM with the memo lines or inventory items they are invoiced as."""
-        products = await self._account.directory.read_products()
-        items = await self._account.directory.items(row.segments.item_code for row in products)
+        directory = self._account.directory
+        products, items = await asyncio.gather(directory.read_products(), directory.read_items())
         with canonical():
             return tuple(mapping.to_service_item(self._account.binding, row, items) for row in products)
 

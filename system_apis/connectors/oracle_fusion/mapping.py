@@ -14,7 +14,7 @@ from shared.canonical.catalog import LegalEntity, Rate, RateCard, ServiceItem
 from shared.canonical.customers import Customer
 from shared.canonical.projects import MilestonePlan, ProjectPlan, Workstream
 from shared.canonical.references import PREFIXES
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, VendorDrift
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, MappingMissing
 from system_apis.connectors.oracle_fusion.payloads import (
     ProductRow,
     ProjectRow,
@@ -76,11 +76,13 @@ def to_legal_entity(binding: Binding, entity: Entity) -> LegalEntity:
 
 
 def to_service_item(binding: Binding, row: ProductRow, items: Mapping[str, str]) -> ServiceItem:
-    """A product with the item it is invoiced as; one whose item is not there is drift."""
+    """A product with the item it is invoiced as. Raises MappingMissing where that item is not there."""
     code = row.segments.item_code
     if code not in items:
-        finding = FieldFinding("itemCode", "names an item that is not listed")
-        raise VendorDrift(f"oracle_fusion points at item {code}, which it does not list.", findings=[finding])
+        finding = FieldFinding(
+            f"lookupCodes.{row.lookup_code}", f"names item {code}, which oracle_fusion does not list"
+        )
+        raise MappingMissing(f"oracle_fusion: product {row.meaning} names item {code}.", findings=[finding])
     version = to_version(row.last_update_date, row.meaning, code, row.segments.revenue_account, items[code])
     return ServiceItem(
         tenant=binding.tenant,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, cast
 
 from shared.canonical.projects import PlacedPart, Project, ProjectPlan
 from shared.errors.taxonomy import NotFound, StaleVersion
@@ -174,11 +175,10 @@ def differs(wanted: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
 
 def _departs(wanted: Any, there: Any) -> bool:
     if isinstance(wanted, Mapping):
-        segments: Mapping[str, Any] = wanted
-        held: Mapping[str, Any] = there if isinstance(there, Mapping) else {}
-        return differs(segments, held)
-    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        held = cast("Body", there) if isinstance(there, Mapping) else {}
+        return differs(cast("Body", wanted), held)
+    if isinstance(wanted, list):
         return False  # children are compared on their own
-    if hasattr(wanted, "isoformat"):
+    if isinstance(wanted, date):
         return wanted.isoformat() != there
     return (wanted or None) != (there or None) if isinstance(wanted, str | None) else wanted != there

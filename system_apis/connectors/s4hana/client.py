@@ -17,6 +17,7 @@ Json = dict[str, Any]
 PAGE = 1000
 V2: Final = 2
 _ODATA = "sap/opu/odata/sap/"
+_WRAPPER = "/IWBEP/CX_MGW_BUSI_EXCEPTION"
 PARTNERS = _ODATA + "API_BUSINESS_PARTNER"
 PROJECTS = _ODATA + "API_ENTERPRISE_PROJECT_SRV;v=0002"
 ORDERS = _ODATA + "API_SALES_ORDER_SRV"
@@ -79,6 +80,7 @@ class S4Client:
             errors=manifest.errors,
             budget=manifest.budget.model_copy(update={"at_once": at_once}),
             read_body_code=lambda body: _code_of(body, known),
+            owner=binding.tenant,
         )
 
     async def aclose(self) -> None:
@@ -235,15 +237,12 @@ def _entity(answer: Answer) -> Json:
 
 def _code_of(body: Any, known: set[str]) -> tuple[str | None, str | None]:
     """The code that the error table knows, else the first; the message with what the details add to it."""
-    error = body["error"]
+    error = cast("Json", body["error"])
     message: Any = error["message"]
-    said = str(message["value"] if isinstance(message, dict) else message)
-    inner: Any = error.get("innererror") or {}
-    details: list[Json] = [
-        one
-        for one in inner.get("errordetails") or error.get("details") or []
-        if one.get("severity", "error") == "error" and one.get("code") != "/IWBEP/CX_MGW_BUSI_EXCEPTION"
-    ]
+    said = str(cast("Json", message)["value"] if isinstance(message, dict) else message)
+    inner = cast("Json", error.get("innererror") or {})
+    listed = cast("list[Json]", inner.get("errordetails") or error.get("details") or [])
+    details = [one for one in listed if one.get("severity", "error") == "error" and one.get("code") != _WRAPPER]
     codes = [str(error["code"]), *(str(one["code"]) for one in details)]
     code = next((one for one in codes if one in known), codes[0])
     more = [_told(one) for one in details if str(one["message"]) != said or one.get("propertyref") or one.get("target")]

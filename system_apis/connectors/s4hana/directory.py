@@ -15,8 +15,8 @@ from system_apis.connectors.s4hana.payloads import (
     CompanyRow,
     EntityRow,
     IdentificationRow,
-    Payload,
     PartnerRow,
+    Payload,
     unpadded,
 )
 from system_apis.connectors.s4hana.settings import Settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import cast
 
 from shared.canonical.invoices import Invoice, InvoiceDraft, InvoiceState
 from shared.errors.taxonomy import OutcomeUnknown, PeriodClosed, VendorDrift, VendorRejected
@@ -235,7 +236,7 @@ def _made(row: Json) -> str:
 
 def _unposted(made: Json, number: str) -> VendorRejected | PeriodClosed:
     """Why a billing document did not reach the ledger, as its messages tell."""
-    messages: list[Json] = [one for one in made.get("SAP__Messages") or [] if isinstance(one, dict)]
+    messages = cast("list[Json]", made.get("SAP__Messages") or [])
     said = "; ".join(str(one.get("message")) for one in messages)[:300]
     sentence = (
         f"{VENDOR} did not post billing document {number}, which was cancelled again: {said or 'no reason given'}"

@@ -32,8 +32,9 @@ from system_apis.connectors.salesforce.payloads import (
     OpportunityPayload,
     Payload,
 )
-from system_apis.dialects.salesforce.marks import Family, Mark, hint_key, start
+from system_apis.dialects.salesforce.marks import Family, Mark, start
 from system_apis.dialects.salesforce.soql import columns, soql_instant, soql_text
+from system_apis.dialects.salesforce.stamps import hint_key
 from system_apis.dialects.salesforce.wire import SalesforceWire
 from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest

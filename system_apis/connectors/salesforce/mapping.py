@@ -27,7 +27,7 @@ from system_apis.connectors.salesforce.payloads import (
     MilestonePayload,
     OpportunityPayload,
 )
-from system_apis.dialects.salesforce.marks import stamp_of
+from system_apis.dialects.salesforce.stamps import stamp_of
 from system_apis.ports.binding import Binding
 
 Model = TypeVar("Model")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotAuthenticated
 from system_apis.connectors.salesforce.payloads import CLIENT_NAME
-from system_apis.dialects.salesforce.marks import hint_key
+from system_apis.dialects.salesforce.stamps import hint_key
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint, WebhookDelivery
 

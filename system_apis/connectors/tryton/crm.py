@@ -160,6 +160,7 @@ class Crm:
         await self._tell(opportunity_ref, led_by("invoice", invoice_id), told)
 
     async def _tell(self, opportunity_ref: str, which: list[Any], message: Json) -> None:
+        """A note cannot be changed: a newer one takes its place, and the youngest counts where two stand."""
         number = number_of(opportunity_ref)
         records = self._library["note"]
         async with self._client.alone(f"{_OPPORTUNITY} {number}"):
@@ -167,12 +168,13 @@ class Crm:
                 raise NotFound(f"tryton has no opportunity {opportunity_ref}.")
             resource = _resource(number)
             wanted = [["resource", "=", resource], [records.folded, *which]]
-            held = await self._client.find(records.model, wanted, [records.folded], limit=1)
+            held = await self._client.find_all(records.model, wanted, [records.folded])
             given = records.give({"message": message})
-            if not held:
+            if not held or held[-1].get(records.folded) != given.get(records.folded):
                 await self._client.create(records.model, [{**given, "resource": resource}])
-            elif held[0].get(records.folded) != given.get(records.folded):
-                await self._client.write(records.model, int(held[0]["id"]), given)
+                held.append({})
+            if old := [int(row["id"]) for row in held[:-1]]:
+                await self._client.delete(records.model, old)
 
     # --- changes ---------------------------------------------------------------------------------------------------
     async def deal_hints(self, start: datetime | None) -> list[ChangeHint]:

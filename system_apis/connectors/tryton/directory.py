@@ -47,6 +47,7 @@ class Placed:
 
     project_id: str
     workstream_id: str | None
+    root: int
 
 
 class Directory:
@@ -271,7 +272,7 @@ def _placed(number: int, known: dict[int, Work]) -> Placed | None:
             return None
         workstream = workstream or work.comment.workstream
         if work.comment.project:
-            return Placed(work.comment.project, workstream)
+            return Placed(work.comment.project, workstream, work.id)
         at = work.parent
     return None
 

@@ -65,6 +65,7 @@ def known(code: str | None, field: str) -> str:
 
 
 def unusable(field: str, reason: str) -> VendorDrift:
+    """What Tryton told is of no use."""
     return VendorDrift(f"tryton answers {field} that cannot be used: {reason}", findings=[FieldFinding(field, reason)])
 
 
@@ -155,8 +156,8 @@ def _price(formula: str) -> Decimal:
 
 
 # --- projects ------------------------------------------------------------------------------------------------------
-def from_plan(plan: ProjectPlan, *, status: int, party: int | None, with_milestones: bool) -> Body:
-    """The project with all its tasks; Tryton bills nothing of it by itself."""
+def from_plan(plan: ProjectPlan, *, status: int, party: int | None) -> Body:
+    """The project itself; Tryton bills nothing of it by itself."""
     return {
         "name": plan.name,
         "type": PROJECT,

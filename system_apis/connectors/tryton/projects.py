@@ -62,7 +62,7 @@ class Projects:
             status = await self._directory.status(OPEN)
             if not tree:
                 party = await self._customers.find_number(plan.customer_id)
-                body = mapping.from_plan(plan, status=status, party=party, with_milestones=with_milestones)
+                body = mapping.from_plan(plan, status=status, party=party)
                 children = [
                     self._stream(plan, number, None, status, company[1], with_milestones=with_milestones)
                     for number in range(len(plan.workstreams))
@@ -152,7 +152,7 @@ class Projects:
         return bodies
 
     async def _company(self, plan: ProjectPlan) -> tuple[int | None, str | None]:
-        """The company of the legal entity and its currency; where Tryton is the PSA alone, the one our user works in."""
+        """The company of the legal entity and its currency; a PSA that knows no such company takes our user's own."""
         try:
             company = await self._directory.company(plan.legal_entity_code)
         except UnknownReference:
@@ -169,5 +169,5 @@ class Projects:
 
 
 def _sparse(body: Mapping[str, Any]) -> Json:
-    """A nested body without its parent: Tryton sets it."""
-    return {name: value for name, value in body.items() if name != "parent"}
+    """A nested body has no parent of its own: Tryton sets it."""
+    return {name: value for name, value in body.items() if name != "parent" or value is not None}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from shared.canonical.billing import BillingMark
 from shared.canonical.projects import Project, ProjectPlan
@@ -15,11 +17,11 @@ from system_apis.connectors.tryton.client import TrytonClient, parsed
 from system_apis.connectors.tryton.directory import Directory
 from system_apis.connectors.tryton.payloads import Note, TimesheetLine, Work
 from system_apis.connectors.tryton.projects import Projects
-from system_apis.connectors.tryton.records import Library
+from system_apis.connectors.tryton.records import STAMP, Library
 from system_apis.connectors.tryton.tags import holds, led_by
 from system_apis.ports.binding import Binding
 
-_AGAIN = 200
+_RESOURCES = 200
 
 
 class Psa:
@@ -34,7 +36,6 @@ class Psa:
         self._directory = directory
         self._projects = projects
         self._accepted = binding.settings.get("accepted_status", "Accepted")
-        self._marks = Marks(client, library)
 
     # --- projects --------------------------------------------------------------------------------------------------
     async def find_project(self, project_id: str) -> Project | None:
@@ -62,7 +63,7 @@ class Psa:
         places = await self._directory.places(line.work for line in lines)
         ours = [line for line in lines if line.work in places]
         roles = await self._directory.roles(line.employee.party.id for line in ours)
-        await self._marks.refresh()
+        marked = await self._marked(place.root for place in places.values())
         entries = tuple(
             mapping.to_time_entry(
                 self._binding,
@@ -70,7 +71,7 @@ class Psa:
                 project_id=places[line.work].project_id,
                 workstream_id=places[line.work].workstream_id,
                 role=roles.get(line.employee.party.id),
-                billed=str(line.id) in self._marks.time,
+                billed=str(line.id) in marked.time,
             )
             for line in ours
         )
@@ -93,14 +94,14 @@ class Psa:
         )
         works = parsed(Work, records.take_all(rows))
         places = await self._directory.lineage({work.id for work in works})
-        await self._marks.refresh()
+        marked = await self._marked(place.root for place in places.values())
         done = tuple(
             mapping.to_completion(
                 self._binding,
                 work,
                 project_id=places[work.id].project_id,
                 accepted=self._accepted,
-                billed=str(work.id) in self._marks.milestones,
+                billed=str(work.id) in marked.milestones,
             )
             for work in works
             if work.id in places
@@ -111,45 +112,48 @@ class Psa:
     async def mark_billed(self, mark: BillingMark) -> Written:
         """A note on the project, looked up before it is made: Tryton's own link to an invoice line cannot be set."""
         async with self._client.alone(mark.invoice_id):
-            if held := await self._find_mark(mark.invoice_id):
-                return mapping.to_written(self._binding, mark.invoice_id, held, was_created=False)
             project = (await self._projects.get(mark.project_id))[0]
+            held = await self._notes([project.id], led_by("mark", mark.invoice_id))
+            if held:
+                return mapping.to_written(self._binding, mark.invoice_id, held[0], was_created=False)
             records = self._library["note"]
             await self._client.create(records.model, [records.give(mapping.from_mark(mark, project.id))])
-            written = await self.find_billing_mark(mark.invoice_id)
-            if written is None:
+            made = await self._notes([project.id], led_by("mark", mark.invoice_id))
+            if not made:
                 raise mapping.vanished("note", mark.invoice_id)
-            return written.model_copy(update={"was_created": True})
+            return mapping.to_written(self._binding, mark.invoice_id, made[0], was_created=True)
 
     async def find_billing_mark(self, invoice_id: str) -> Written | None:
-        """The note that names the invoice first."""
-        held = await self._find_mark(invoice_id)
-        return mapping.to_written(self._binding, invoice_id, held, was_created=False) if held else None
+        """The note that names the invoice first, by way of the project it stands on."""
+        wanted = [["notes.message", *led_by("mark", invoice_id)]]
+        found = await self._client.find("project.work", wanted, ["id"], limit=1)
+        held = await self._notes([int(row["id"]) for row in found], led_by("mark", invoice_id))
+        return mapping.to_written(self._binding, invoice_id, held[0], was_created=False) if held else None
 
-    async def _find_mark(self, invoice_id: str) -> Note | None:
+    async def _marked(self, projects: Iterable[int]) -> Marked:
+        """What the marks of these projects say."""
+        marked = Marked()
+        for note in await self._notes(sorted(set(projects)), led_by("mark")):
+            marked.time.update((note.message.time or "").split())
+            marked.milestones.update((note.message.milestones or "").split())
+        return marked
+
+    async def _notes(self, projects: Sequence[int], which: list[Any]) -> list[Note]:
+        """Notes of these projects: Tryton shows notes only to those who name the records."""
         records = self._library["note"]
-        wanted = [[records.folded, *led_by("mark", invoice_id)]]
-        rows = await self._client.find(records.model, wanted, ["resource", records.folded, "last_modified_at"], limit=1)
-        return parsed(Note, records.take_all(rows))[0] if rows else None
+        columns = ["resource", records.folded, STAMP]
+        notes: list[Note] = []
+        for first in range(0, len(projects), _RESOURCES):
+            resources = [f"project.work,{number}" for number in projects[first : first + _RESOURCES]]
+            wanted = [["resource", "in", resources], [records.folded, *which]]
+            rows = await self._client.find_all(records.model, wanted, columns)
+            notes += parsed(Note, records.take_all(rows))
+        return notes
 
 
-class Marks:
-    """What the billing marks say, read on from the last one seen; marks are never changed."""
+@dataclass(slots=True)
+class Marked:
+    """The ids that stand on an invoice."""
 
-    def __init__(self, client: TrytonClient, library: Library) -> None:
-        self._client = client
-        self._records = library["note"]
-        self._last = 0
-        self.time: set[str] = set()
-        self.milestones: set[str] = set()
-
-    async def refresh(self) -> None:
-        """Read what is new, and the last ones again: a transaction may become visible after a younger one."""
-        folded = self._records.folded
-        wanted = [["id", ">", max(0, self._last - _AGAIN)], [folded, *led_by("mark")]]
-        rows = await self._client.find_all(self._records.model, wanted, ["resource", folded, "last_modified_at"])
-        notes: Sequence[Note] = parsed(Note, self._records.take_all(rows))
-        for note in notes:
-            self.time.update((note.message.time or "").split())
-            self.milestones.update((note.message.milestones or "").split())
-        self._last = max([self._last, *(note.id for note in notes)])
+    time: set[str] = field(default_factory=set[str])
+    milestones: set[str] = field(default_factory=set[str])

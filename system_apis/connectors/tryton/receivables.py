@@ -70,7 +70,7 @@ def from_contract(
     }
 
 
-def from_invoice(
+def from_invoice(  # noqa: PLR0913 - keywords only, each an id that an invoice points at
     draft: InvoiceDraft,
     *,
     company: int,

@@ -10,7 +10,7 @@ from typing import Any, cast
 _CLOCK = ("hour", "minute", "second", "microsecond")
 
 
-def from_python(value: Any) -> Any:
+def from_python(value: Any) -> Any:  # noqa: PLR0911 - one per kind of value
     """A value as Tryton takes it; instants are UTC without a zone there."""
     if isinstance(value, Decimal):
         return {"__class__": "Decimal", "decimal": f"{value:f}"}

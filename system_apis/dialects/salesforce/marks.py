@@ -54,13 +54,3 @@ def later(where: str, after: Mark | None, key: str) -> str:
     if after.ref:
         condition += f" AND (SystemModstamp > {at} OR {key} > {soql_text(after.ref)})"
     return f"{where} AND {condition}" if where else condition
-
-
-def stamp_of(moment: datetime) -> str:
-    """The version marker of a row last changed then."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def hint_key(ref: str, at: datetime) -> str:
-    """What de-duplicates a hint: the record and the instant of its change."""
-    return f"{ref}@{round(at.timestamp() * 1000)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from types import UnionType
 from typing import Any, ClassVar, Union, cast, get_args, get_origin
 
@@ -66,10 +67,11 @@ def taken(model: type[BaseModel], row: Mapping[str, Any], fields: FieldMap) -> J
     places = _places(model, fields)
     made: Json = dict(places.take(row)) if places else dict(row)
     for name, child in _named(model):
-        result = made.get(name)
+        result: Any = made.get(name)
         if child is not None and isinstance(result, dict):
-            listed = cast("list[Mapping[str, Any]]", result.get("records") or [])
-            made[name] = {**cast("Json", result), "records": [taken(child, one, fields) for one in listed]}
+            found = cast("Json", result)
+            listed: list[Json] = found.get("records") or []
+            made[name] = {**found, "records": [taken(child, one, fields) for one in listed]}
     return made
 
 
@@ -78,7 +80,8 @@ def _places(model: type[BaseModel], fields: FieldMap | None) -> Any:
     return fields[entity] if fields is not None and entity else None
 
 
-def _named(model: type[BaseModel], above: str = "") -> list[tuple[str, type[BaseModel] | None]]:
+@cache
+def _named(model: type[BaseModel], above: str = "") -> tuple[tuple[str, type[BaseModel] | None], ...]:
     """Paths of a payload's fields; a path to child rows comes with their payload."""
     named: list[tuple[str, type[BaseModel] | None]] = []
     for field in model.model_fields.values():
@@ -90,7 +93,7 @@ def _named(model: type[BaseModel], above: str = "") -> list[tuple[str, type[Base
             named.append((name, _model_in(inner.model_fields["records"].annotation) or inner))
         else:
             named += _named(inner, f"{name}.")
-    return named
+    return tuple(named)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -130,7 +130,8 @@ class SalesforceWire:
     # --- reading ---------------------------------------------------------------------------------------------------
     async def rows(self, soql: str, model: type[Row]) -> list[Row]:
         """All rows of a query, child results read whole. Raises VendorDrift naming a field that is missing."""
-        return [self._read(model, record) async for record in self._records(f"{self._api}/query", soql)]
+        records = [taken(model, record, self.fields) async for record in self._records(f"{self._api}/query", soql)]
+        return drift(self.system, list[model], records)
 
     async def rows_by_id(
         self, head: str, refs: Sequence[str], model: type[Row], where: str | None = None, key: str = "Id"
@@ -162,9 +163,11 @@ class SalesforceWire:
         more += f" LIMIT {limit}" if limit else ""
         names = "Id, SystemModstamp" if key == "Id" else f"Id, {key}, SystemModstamp"
         condition = f" WHERE {where}" if where else ""
+        asked = f"SELECT {names} FROM {sobject}{condition}{more}"
+        records = [record async for record in self._records(f"{self._api}/query", asked)]
+        stamped = drift(self.system, list[_Stamped], records)
         marks: list[Mark] = []
-        async for record in self._records(f"{self._api}/query", f"SELECT {names} FROM {sobject}{condition}{more}"):
-            row = drift(self.system, _Stamped, record)
+        for row, record in zip(stamped, records, strict=True):
             ref = record.get(key)
             if not isinstance(ref, str):
                 raise VendorDrift(f"{self.system} answered a row of {sobject} without {key}.")
@@ -281,9 +284,6 @@ class SalesforceWire:
         return error
 
     # --- pages -----------------------------------------------------------------------------------------------------
-    def _read(self, model: type[Row], record: Json) -> Row:
-        return drift(self.system, model, taken(model, record, self.fields))
-
     async def _records(self, path: str, soql: str | None = None) -> AsyncIterator[Json]:
         async def page(link: str | None) -> tuple[list[Json], str | None]:
             params = {"q": soql} if link is None and soql else None

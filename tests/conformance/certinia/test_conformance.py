@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import system_apis.connectors.certinia as package
 from deploy.sandbox.certinia import simulator
@@ -47,7 +47,7 @@ class TestCertinia(ConformanceSuite):
     writes = ("projects.create", "projects.close", "billing_marks.create")
     read_route = QUERY
     token_route = "POST /services/oauth2/token"
-    variants = {
+    variants: ClassVar[Mapping[str, Variant]] = {
         "documented": Variant(),
         "otherwise": Variant(
             switches={

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -29,6 +28,7 @@ from shared.errors.taxonomy import (
     VendorRejected,
     VendorThrottled,
 )
+from system_apis.connectors.dynamics_finance.client import FinanceClient
 from system_apis.connectors.dynamics_finance.connector import DynamicsFinanceConnector, open_connector
 from tests.conformance.dynamics_finance.conftest import CONNECTOR, bound
 from tests.conformance.dynamics_finance.samples import contract, customer, draft, plan, schedule
@@ -220,12 +220,25 @@ async def test_a_closed_project_is_out_of_use_until_it_is_wanted_again(
         await connector.close_project("prj_nobody")
 
 
-async def test_two_writers_of_one_record_both_get_through(finance: Sandbox, opened: Opened) -> None:
-    one, other = await opened(), await opened()
-    finance.fault(FaultKind.LATENCY, "PATCH /data/CustomersV3", times=1)
-    changed = customer().model_copy(update={"name": "Acme Ferries"})
-    await asyncio.gather(one.amend_customer(changed, "HC-DE"), other.amend_customer(customer(), "HC-DE"))
-    assert finance.calls("PATCH /data/CustomersV3") >= 2
+async def test_a_row_that_somebody_changes_meanwhile_is_read_again_and_keeps_both_changes(
+    opened: Opened, firm: DynamicsFinanceFirm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = await opened()
+    ask, meddled = FinanceClient.one, list[str]()
+
+    async def one(self: FinanceClient, entity: str, model: Any, equal: Any) -> Any:
+        row = await ask(self, entity, model, equal)
+        if entity == "customer" and not meddled:
+            meddled.append(row.account)
+            key = f"/data/CustomersV3(dataAreaId='hcde',CustomerAccount='{row.account}')?cross-company=true"
+            await firm.ask("PATCH", key, body={"NameAlias": "by a colleague"})
+        return row
+
+    monkeypatch.setattr(FinanceClient, "one", one)
+    await connector.amend_customer(customer().model_copy(update={"name": "Acme Ferries"}), "HC-DE")
+    (kept,) = await rows(firm, "CustomersV3")
+    assert meddled == ["ACME"]
+    assert (kept["OrganizationName"], kept["NameAlias"]) == ("Acme Ferries", "by a colleague")
 
 
 async def test_an_update_conflict_with_another_process_is_waited_for(finance: Sandbox, opened: Opened) -> None:

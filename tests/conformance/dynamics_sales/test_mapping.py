@@ -16,9 +16,9 @@ from shared.canonical.money import Money
 from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from shared.errors.taxonomy import MappingMissing, VendorDrift
 from system_apis.connectors.dynamics_sales.changes import instant
-from system_apis.connectors.dynamics_sales.choices import Choices
 from system_apis.connectors.dynamics_sales.client import Columns, is_id, read_error
 from system_apis.connectors.dynamics_sales.mapping import (
+    Choices,
     from_delivery_status,
     from_invoice_status,
     mapped,
@@ -199,6 +199,8 @@ def test_an_option_outside_the_table_is_told_with_its_field() -> None:
     with pytest.raises(MappingMissing, match=r"opportunity_line\.billing_model"):
         choices.read("opportunity_line", {"thl_billingmodel": 727000099})
     assert choices.read("opportunity_line", {"thl_billingmodel": None}) == {"thl_billingmodel": None}
+    with pytest.raises(MappingMissing, match="'torn up'"):
+        choices.write("invoice_status", {"thl_stage": "torn up"})
 
 
 def test_every_value_table_speaks_our_words_only() -> None:

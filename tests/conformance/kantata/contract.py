@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -35,7 +35,7 @@ def fits(kind: str, value: Any) -> bool:
     if kind == "any":
         return True
     if kind == "ids":
-        return isinstance(value, list) and all(isinstance(one, str) and one.isdigit() for one in value)
+        return isinstance(value, list) and all(str(one).isdigit() for one in cast("list[object]", value))
     if kind == "id":
         return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdigit())
     if kind in {"day", "instant"}:
@@ -71,7 +71,7 @@ def departures_of_answer(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"result {result}"
     for name, rows in document.items():
         if isinstance(rows, dict) and name != "meta":
-            for row in rows.values():
+            for row in cast("dict[str, dict[str, Any]]", rows).values():
                 yield from departures_of_row(name, row)
 
 

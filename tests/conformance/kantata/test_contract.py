@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -91,9 +91,9 @@ async def test_every_request_of_the_connector_is_as_the_contract_says(
         document = json.loads(as_json(more["json"]))
         ((root, body),) = document.items()
         assert root == (name if isinstance(body, list) else SINGULAR[name])
-        if isinstance(body, list):
-            assert len(body) <= COLLECTIONS[name]["bulk"]
-        sent.extend((name, number, one) for one in (body if isinstance(body, list) else [body]))
+        bodies = cast("list[dict[str, Any]]", body) if isinstance(body, list) else [body]
+        assert len(bodies) <= COLLECTIONS[name].get("bulk", 1)
+        sent.extend((name, number, one) for one in bodies)
         return await write(method, path, **more)
 
     monkeypatch.setattr(outbound, "read", reading)
@@ -144,9 +144,10 @@ def test_the_contract_is_part_of_the_vendors_own_files() -> None:
     operations: dict[str, Any] = digest["operations"]
     strange: list[str] = []
     for name, told in COLLECTIONS.items():
-        theirs = gem[name]
-        associations = {key: one["foreign_key"] for key, one in (theirs.get("associations") or {}).items()}
-        members = {*theirs["attributes"], *associations.values(), *NEWER.get(name, ())}
+        theirs: dict[str, Any] = gem[name]
+        linked: dict[str, Any] = theirs.get("associations") or {}
+        associations: dict[str, str] = {key: one["foreign_key"] for key, one in linked.items()}
+        members: set[str] = {*theirs["attributes"], *associations.values(), *NEWER.get(name, ())}
         strange += [f"{name}.{member}" for member in told["members"] if member not in members]
         for include, key in told.get("includes", {}).items():
             if associations.get(include, key) != key:

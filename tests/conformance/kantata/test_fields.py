@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from tests.conformance.kantata.account import binding, plan
 from tests.conformance.kantata.conftest import Kantata
 from tests.conformance.kantata.test_conformance import read_whole
 
-Opening = Callable[[dict[str, Any]], Any]
+Opening = Callable[[dict[str, Any]], AbstractAsyncContextManager[KantataConnector]]
 
 
 @pytest.fixture
 def opened(kantata: Kantata, tmp_path: Path) -> Opening:
     @asynccontextmanager
-    async def open_with(overrides: dict[str, Any]) -> AsyncIterator[KantataConnector]:
+    async def open_with(overrides: dict[str, Any]) -> AsyncGenerator[KantataConnector]:
         file = tmp_path / "own.yaml"
         file.write_text(json.dumps(overrides), encoding="utf-8")
         one = open_connector(replace(binding(kantata.sandbox.base_url), overrides=file))
@@ -74,14 +74,12 @@ async def test_what_is_written_goes_into_the_tenants_own_fields_and_is_read_from
     values = {"flat": "True", "hourly": "False"}
     override = {
         "project": {"description": "custom_fields.Summary"},
-        "workstream": {
-            "is_fixed_fee": {"path": "custom_fields.Kind of fee", "values": {"flat": "True", "hourly": "False"}}
-        },
+        "workstream": {"is_fixed_fee": {"path": "custom_fields.Kind of fee", "values": values}},
         "billing_mark": {"purchase_order": "project_code"},
     }
     async with opened(override) as own:
-        for _ in range(2):
-            project = await own.create_project(plan())
+        await own.create_project(plan())
+        project = await own.create_project(plan())
         booked = await kantata.account.entries(project.source.ref, 1)
         await kantata.account.approve(project.source.ref, booked)
         mark = BillingMark(

@@ -190,7 +190,6 @@ class TestNetSuite(ConformanceSuite):
             await firm.load(LEGAL_ENTITIES, [], [])
         return "reference_data"
 
-
     def moved(self, bench: Bench) -> Moved:
         async def state() -> None:
             async with httpx.AsyncClient(trust_env=False) as client:

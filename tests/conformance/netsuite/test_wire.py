@@ -208,7 +208,7 @@ async def test_a_closed_period_takes_no_postings(netsuite: Sandbox, wire: Wire) 
 
 async def test_more_requests_at_once_than_allowed_are_blocked(netsuite: Sandbox, wire: Wire) -> None:
     assert netsuite.simulator.configure
-    netsuite.simulator.configure({"at_once": 5, "delay": 0.2})
+    netsuite.simulator.configure({"at_once": 5, "delay": 1.0})
     answers = await asyncio.gather(*(wire("GET", "/record/v1/term") for _ in range(12)))
     blocked = [answer for answer in answers if answer.status_code == 429]
     assert len(blocked) == 7

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import httpx
 
@@ -72,7 +72,7 @@ class TestS4Hana(ConformanceSuite):
     )
     read_route = r"GET /sap/opu/odata/sap/YY1_TLLEGALENTITY_CDS"
     token_route = "POST /sap/bc/sec/oauth2/token"
-    variants = {"documented": Variant(), "otherwise": OTHERWISE}
+    variants: ClassVar[Mapping[str, Variant]] = {"documented": Variant(), "otherwise": OTHERWISE}
 
     def simulator(self) -> Simulator:
         return simulator()

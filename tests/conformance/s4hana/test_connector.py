@@ -25,6 +25,7 @@ from shared.errors.taxonomy import (
     VendorRejected,
     VendorThrottled,
 )
+from system_apis.connectors.s4hana.client import path_of
 from system_apis.connectors.s4hana.connector import S4Connector, open_connector
 from tests.conformance.s4hana.conftest import bound
 from tests.conformance.s4hana.samples import contract, customer, draft, plan, schedule
@@ -145,16 +146,12 @@ async def test_a_second_legal_entity_is_added_and_what_differs_is_changed(
     assert {row["SalesOrganization"] for row in areas} == {"1010", "1510"}
 
 
-async def test_a_partner_changed_between_read_and_write_is_a_stale_version(
-    s4hana: Sandbox, connector: S4Connector
-) -> None:
+async def test_a_partner_changed_between_read_and_write_is_a_stale_version(connector: S4Connector) -> None:
     await connector.amend_customer(customer(), "HC-DE")
     client = connector._client
     original = client.change_set
 
     async def meanwhile(service: str, changes: Any) -> None:
-        from system_apis.connectors.s4hana.client import path_of
-
         path = path_of("A_BusinessPartner", "10100001")
         await client.change(service, path, {"SearchTerm1": "MEANWHILE"}, "*")
         await original(service, changes)
@@ -396,3 +393,16 @@ async def test_metadata_is_told_of_what_is_there(connector: S4Connector) -> None
     facts = {one.name: one for one in told["A_BusinessPartner"]}
     assert facts["SearchTerm1"].kind == "Edm.String(20)"
     assert not facts["BusinessPartnerUUID"].is_writable
+
+
+async def test_a_bearer_token_that_ends_between_two_pages_is_renewed(s4hana: Sandbox, firm: S4Firm) -> None:
+    del firm
+    assert s4hana.simulator.configure is not None
+    s4hana.simulator.configure({"page_size": 1})
+    opened = open_connector(bound(s4hana.base_url, {"auth": "oauth"}))
+    fault = s4hana.fault(FaultKind.SESSION_EXPIRED, "GET .*YY1_TLRATE.*skiptoken", skip=1)
+    cards = await opened.list_rate_cards()
+    await opened.aclose()
+    assert s4hana.has_struck(fault)
+    assert sum(len(card.rates) for card in cards) == 3
+    assert s4hana.calls("POST /sap/bc/sec/oauth2/token") == 2

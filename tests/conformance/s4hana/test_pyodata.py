@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
@@ -22,39 +23,43 @@ from tests.conformance.served import Sandbox
 PATHS = {name: service.path for name, service in load_services().items() if service.version == 2}
 
 
-def open_client(base_url: str, service: str) -> Any:
-    """As pyodata's documents say: the token is fetched by the caller's session, which keeps the cookies."""
-    session = requests.Session()
-    session.trust_env = False
-    session.auth = (CONNECTOR_USER.name, CONNECTOR_USER.password)
-    url = f"{base_url}{PATHS[service]}/"
-    answer = session.head(url, headers={"x-csrf-token": "fetch"}, timeout=30)
-    session.headers.update({"x-csrf-token": answer.headers["x-csrf-token"]})
-    return pyodata.Client(url, session)
+Open = Callable[[str], Awaitable[Any]]
 
 
 @pytest.fixture
-async def partners(s4hana: Sandbox) -> AsyncIterator[Any]:
-    client = await asyncio.to_thread(open_client, s4hana.base_url, "API_BUSINESS_PARTNER")
-    yield client
-    client.get_entity_set = None
-    client._connection.close() if hasattr(client, "_connection") else None
+def opened(s4hana: Sandbox) -> Iterator[Open]:
+    """As pyodata's documents say: the token is fetched by the caller's session, which keeps the cookies."""
+    with ExitStack() as stack:
+
+        def client(service: str) -> Any:
+            session = stack.enter_context(requests.Session())
+            session.trust_env = False
+            session.auth = (CONNECTOR_USER.name, CONNECTOR_USER.password)
+            url = f"{s4hana.base_url}{PATHS[service]}/"
+            answer = session.head(url, headers={"x-csrf-token": "fetch"}, timeout=30)
+            session.headers.update({"x-csrf-token": answer.headers["x-csrf-token"]})
+            return pyodata.Client(url, session)
+
+        async def opener(service: str) -> Any:
+            return await asyncio.to_thread(client, service)
+
+        yield opener
 
 
 @pytest.mark.parametrize("service", sorted(PATHS))
-async def test_it_reads_the_metadata_of_every_service(s4hana: Sandbox, service: str) -> None:
-    client = await asyncio.to_thread(open_client, s4hana.base_url, service)
+async def test_it_reads_the_metadata_of_every_service(opened: Open, service: str) -> None:
+    client = await opened(service)
     ours = load_services()[service]
     assert {one.name for one in client.schema.entity_sets} == set(ours.sets)
     assert {one.name for one in client.schema.function_imports} == set(ours.functions)
     for entity in ours.sets.values():
         told = client.schema.entity_type(entity.type_name)
-        assert {one.name for one in told.properties()} == set(entity.properties)
+        assert {one.name for one in told.proprties()} == set(entity.properties)
         assert [one.name for one in told.key_proprties] == list(entity.key)
 
 
-async def test_it_makes_reads_changes_and_filters_partners(s4hana: Sandbox) -> None:
-    client = await asyncio.to_thread(open_client, s4hana.base_url, "API_BUSINESS_PARTNER")
+async def test_it_makes_reads_changes_and_filters_partners(opened: Open) -> None:
+    client = await opened("API_BUSINESS_PARTNER")
 
     def work() -> tuple[Any, ...]:
         sets = client.entity_sets
@@ -86,8 +91,8 @@ async def test_it_makes_reads_changes_and_filters_partners(s4hana: Sandbox) -> N
     assert read.CreationDate.tzinfo is not None
 
 
-async def test_it_sends_change_sets(s4hana: Sandbox) -> None:
-    client = await asyncio.to_thread(open_client, s4hana.base_url, "API_BUSINESS_PARTNER")
+async def test_it_sends_change_sets(opened: Open) -> None:
+    client = await opened("API_BUSINESS_PARTNER")
 
     def work() -> int:
         changes = client.create_changeset("c1")
@@ -103,27 +108,28 @@ async def test_it_sends_change_sets(s4hana: Sandbox) -> None:
 
 
 async def test_it_reads_and_cancels_what_our_connector_billed(
-    s4hana: Sandbox, connector: S4Connector, firm: S4Firm
+    opened: Open, connector: S4Connector, firm: S4Firm
 ) -> None:
     await connector.amend_customer(customer(), "HC-DE")
     await connector.amend_project(plan())
     posted = await connector.create_invoice(draft())
-    client = await asyncio.to_thread(open_client, s4hana.base_url, "API_BILLING_DOCUMENT_SRV")
+    client = await opened("API_BILLING_DOCUMENT_SRV")
 
-    def work() -> tuple[Any, Any]:
+    def work() -> Any:
         document = client.entity_sets.A_BillingDocument.get_entity(posted.source.ref).execute()
-        cancelled = client.functions.Cancel.parameter("BillingDocument", posted.source.ref).execute()
-        return document, cancelled
+        cancel = client.functions.Cancel.parameter("BillingDocument", posted.source.ref)
+        with pytest.raises(KeyError, match="EntitySet None"):  # it cannot read answers that are no entities
+            cancel.execute()
+        return document
 
-    document, cancelled = await asyncio.to_thread(work)
+    document = await asyncio.to_thread(work)
     assert Decimal(document.TotalGrossAmount) == posted.gross.amount
     assert document.BillingDocumentDate.date() == posted.invoice_on
-    assert cancelled is not None
     assert await firm.read_invoices() == []
 
 
-async def test_it_releases_a_project_by_its_function(s4hana: Sandbox) -> None:
-    client = await asyncio.to_thread(open_client, s4hana.base_url, "API_ENTERPRISE_PROJECT_SRV")
+async def test_it_releases_a_project_by_its_function(opened: Open) -> None:
+    client = await opened("API_ENTERPRISE_PROJECT_SRV")
 
     def work() -> tuple[str, str]:
         request = client.entity_sets.A_EnterpriseProject.create_entity()

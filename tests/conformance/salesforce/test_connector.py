@@ -353,7 +353,7 @@ async def test_a_poll_hints_once_per_record_and_looks_back_a_little(org: Org) ->
 
 
 async def test_a_tenants_own_field_and_words_are_used_in_both_directions(org: Org, tmp_path: Path) -> None:
-    """The delivery stage stands in a picklist of the tenant's own, under its own words; deals are read by its fields."""
+    """The delivery stage stands in a picklist of the tenant's own, under its words; deals are read by its fields."""
     words = {"Checking": "in_review", "Blocked": "exception", "Running": "activated", "Stopped": "cancelled"}
     own = {
         "delivery_status": {"stage": {"path": "Work_State__c", "values": words}},

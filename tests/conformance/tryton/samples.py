@@ -14,52 +14,53 @@ from shared.canonical.projects import MilestonePlan, ProjectPlan, Workstream
 from shared.canonical.references import SourceRef
 
 
-def _table(header: str, *lines: str) -> list[dict[str, str]]:
+def table(header: str, *lines: str) -> list[dict[str, str]]:
+    """Rows of a CSV table."""
     return [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
 
 
-LEGAL_ENTITIES = _table(
+LEGAL_ENTITIES = table(
     "code,name,country,currency,approved,standard_tax_rate",
     "HC-DE,Harbour GmbH,DE,EUR,true,0.19",
     "HC-JP,Harbour K.K.,JP,JPY,false,0.10",
 )
-SERVICE_ITEMS = _table(
+SERVICE_ITEMS = table(
     "product_code,item_code,name,revenue_account",
     "GTX Pro,SVC-IMPL,Implementation,40020",
     "GTX Plus,SVC-IMPL,Implementation,40020",
     "MG Special,SVC-TRAIN,Training day,40040",
 )
-RATE_CARDS = _table(
+RATE_CARDS = table(
     "rate_card,role,currency,rate,effective_from,effective_to",
     "RC-DE,Engineer,EUR,120.50,2026-01-01,2026-06-30",
     "RC-DE,Engineer,EUR,125,2026-07-01,",
     "RC-JP,Engineer,JPY,13000,2026-01-01,",
 )
-USERS = _table("user_id,name,role", "1,Ada,Engineer", "2,Ben,")
+USERS = table("user_id,name,role", "1,Ada,Engineer", "2,Ben,")
 DEALS = {
-    "accounts": _table(
+    "accounts": table(
         "account_id,name,parent_account_id,sector,billing_country,billing_city,billing_street,billing_postal_code,tax_id,po_required",
         "ACC-1,Acme Group,,shipping,DE,Hamburg,Quay 1,20457,DE123456789,true",
         "ACC-2,Acme Nord,ACC-1,,DE,Kiel,,24103,,false",
     ),
-    "products": _table("product_code,name", "GTX Pro,Implementation"),
-    "opportunities": _table(
+    "products": table("product_code,name", "GTX Pro,Implementation"),
+    "opportunities": table(
         "opportunity_id,account_id,name,stage,amount,currency,close_date,owner,region,legal_entity,revision",
         "OPP-1,ACC-1,Acme rollout,Closed Won,1500.50,EUR,2026-03-01,Kary,West,HC-DE,3",
         "OPP-2,ACC-2,Acme Nord training,Closed Lost,300.00,EUR,2026-03-02,Kary,,HC-DE,1",
     ),
-    "opportunity_lines": _table(
+    "opportunity_lines": table(
         "line_id,opportunity_id,product_code,workstream,quantity,unit_price,amount,billing_model,start_date",
         "OPP-1-1,OPP-1,GTX Pro,WS1,1,1000.50,1000.50,time_and_materials,2026-03-15",
         "OPP-1-2,OPP-1,GTXPro,WS2,2,250.00,500.00,fixed_fee,2026-03-15",
         "OPP-2-1,OPP-2,GTX Pro,WS1,1,300.00,300.00,time_and_materials,2026-03-15",
     ),
-    "contracts": _table(
+    "contracts": table(
         "contract_id,opportunity_id,status,signed_on,payment_terms_days,cap_amount,po_number,rate_card,revision",
         "SOW-1,OPP-1,in_review,2026-03-01,45,900.00,,RC-DE,2",
         "SOW-2,OPP-2,approved,2026-03-01,30,,PO-2,RC-DE,1",
     ),
-    "milestones": _table(
+    "milestones": table(
         "milestone_id,opportunity_id,line_id,workstream,name,amount,due_date",
         "OPP-1-2-M1,OPP-1,OPP-1-2,WS2,Acceptance,300.00,2026-05-01",
         "OPP-1-2-M0,OPP-1,OPP-1-2,WS2,Kick-off,200.00,2026-04-01",
@@ -169,7 +170,7 @@ def schedule(entries: int = 2, amount: str = "5000.05") -> BillingSchedule:
     )
 
 
-def draft(  # noqa: PLR0913 - a sample with many sides
+def draft(
     identifier: str = "inv_acme",
     *,
     amounts: tuple[str, ...] = ("367.53", "0.07"),

@@ -87,7 +87,7 @@ class TestTryton(ConformanceSuite):
     async def plain_read(self, bench: Bench) -> object:
         return await bench.connector.for_role("erp").list_legal_entities()
 
-    async def write(self, bench: Bench, name: str) -> Write:
+    async def write(self, bench: Bench, name: str) -> Write:  # noqa: PLR0911 - one scenario per write
         session, deal = bench.seeded.session, bench.seeded.deal
         crm, psa, erp = (bench.connector.for_role(role) for role in ("crm", "psa", "erp"))
 
@@ -127,7 +127,9 @@ class TestTryton(ConformanceSuite):
     def _told(self, crm: Any, deal: str, name: str, counts: Any) -> Write:
         route = rpc("model.ir.note.create")
         if name == "delivery_statuses.amend":
-            status = DeliveryStatus(stage=DeliveryStage.ACTIVATED, project_id="prj_acme", project_ref="7", message="On.")
+            status = DeliveryStatus(
+                stage=DeliveryStage.ACTIVATED, project_id="prj_acme", project_ref="7", message="On."
+            )
             count = counts("ir.note", ["message", "like", "[delivery: activated]%"])
             return Write(lambda: crm.amend_delivery_status(deal, status), count, route)
         money = Money.of("10.50", "EUR")

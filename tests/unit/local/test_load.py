@@ -57,13 +57,11 @@ def test_it_names_what_does_not_run(firm: Firm, tmp_path: Path) -> None:
 def test_it_says_that_the_ports_are_not_known(firm: Firm, tmp_path: Path) -> None:
     places = Places(tmp_path / "state")
     pretend_running(places, *ALL)
-    assert refusal(firm, places) == f"{places.run_file} does not tell the ports; `throughline up` writes it"
+    assert refusal(firm, places) == f"{places.run_file} does not tell ports and systems; `throughline up` writes it"
 
 
 async def loaded(firm: Firm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, accounts: int, deals: int) -> str:
     def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/_control/salesforce/counts":
-            return httpx.Response(200, json={"Account": accounts, "User": 1})
         if request.url.path == "/oauth/token":
             return httpx.Response(200, json={"access_token": "token", "expires_in": 900})
         assert request.url.path == "/pmo/v1/board"
@@ -76,6 +74,11 @@ async def loaded(firm: Firm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *,
 
     monkeypatch.setattr(httpx, "AsyncClient", only_client)
     job = MainJob(firm, Installation.of(Places(tmp_path / "state"), Ports.free()), Silent())
+
+    async def customers() -> int:
+        return accounts
+
+    monkeypatch.setattr(job._vendors.crm, "count_accounts", customers)
     try:
         await job.refuse_loaded()
     except AlreadyLoaded as refused:
