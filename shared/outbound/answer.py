@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -42,13 +43,18 @@ class Answer:
             raise VendorDrift(f"{self.system} answered something that is not JSON.", detail=shown) from error
 
 
+@lru_cache(maxsize=2000)
+def _adapter(model: type[Payload]) -> TypeAdapter[Payload]:
+    return TypeAdapter(model)
+
+
 def drift(vendor: str, model: type[Payload], payload: Any) -> Payload:
     """The payload as `model` (a pydantic model or any type pydantic reads).
 
     Raises VendorDrift that names the vendor and every field path that does not fit.
     """
     try:
-        return TypeAdapter(model).validate_python(payload)
+        return _adapter(model).validate_python(payload)
     except ValidationError as error:
         findings = [
             FieldFinding(".".join(str(step) for step in found["loc"]) or "(whole)", found["msg"])

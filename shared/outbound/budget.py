@@ -25,6 +25,7 @@ _log = get_logger("throughline.outbound")
 _shared = gauge("throughline_outbound_budgets_shared", (), "1 while replicas share their budgets, 0 while they cannot.")
 _REST: Final = 1.0
 _PAUSE: Final = 0.02
+_LONGEST_REST: Final = 300.0
 
 
 class BudgetFacts(Protocol):
@@ -118,7 +119,12 @@ class Budget:
         self._queue = asyncio.Lock()
         self._places = asyncio.Semaphore(facts.at_once)
         self._in_flight = 0
+        self._rests_until = 0.0
         office.budgets.add(self)
+
+    def rest(self, seconds: float) -> None:
+        """The system said when to come again: until then nobody of this process sends. Many of them punish who does."""
+        self._rests_until = max(self._rests_until, time.monotonic() + min(seconds, _LONGEST_REST))
 
     async def use(self) -> BudgetUse:
         """How much is in use now."""
@@ -143,6 +149,7 @@ class Budget:
         held = ""
         self._in_flight += 1
         try:
+            await self._rested(deadline)
             held = await self._from_ledger(deadline)
             if not held:
                 await self._wait_for_window(deadline)
@@ -153,6 +160,12 @@ class Budget:
             if held and (ledger := self._office.ledger):
                 with suppress(LedgerLost):
                     await ledger.give_back(self._key, held)
+
+    async def _rested(self, deadline: float) -> None:
+        while (wait := self._rests_until - time.monotonic()) > 0:
+            if time.monotonic() + wait > deadline:
+                raise VendorThrottled(f"{self.system} asked us to come back later.", retry_after=wait)
+            await asyncio.sleep(wait)
 
     @property
     def _key(self) -> str:

@@ -341,6 +341,8 @@ class Outbound:
             return _Failed(error, again=False, was_sent=True)
         if reading.problem is not None and error.retry_after is None:
             error.retry_after = wait
+        if reading.means == "vendor_throttled" and wait and self._budget:
+            self._budget.rest(wait)
         if reading.means == SESSION_EXPIRED:
             if not isinstance(error, CredentialsRefused):
                 error = CredentialsRefused(f"{self.system} does not accept our token.", detail=error.message)

@@ -183,7 +183,7 @@ def _answer(block: bytes, system: str) -> PartAnswer:
         raise VendorDrift(f"{system} answered a part of a batch without a status.")
     headers, body = _headed(block.lstrip(b"\r\n"))
     try:
-        document: Any = json.loads(body) if body.strip() else None
+        document: Any = json.loads(body, parse_float=Decimal) if body.strip() else None
     except ValueError as error:
         raise VendorDrift(f"{system} answered a part of a batch that is not JSON.") from error
     return PartAnswer(int(status.group(1)), headers, document)

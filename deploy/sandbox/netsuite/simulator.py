@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -13,14 +12,20 @@ from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.netsuite.address import Desk
 from deploy.sandbox.netsuite.errors import too_many_at_once
 from deploy.sandbox.netsuite.schema import RecordType
-from deploy.sandbox.netsuite.state import Account, Behaviour, Row
+from deploy.sandbox.netsuite.state import Account, Row
 from deploy.sandbox.netsuite.tokens import Certificate, Door
 
 PUSHED = {"customerPayment", "invoice", "subsidiary", "serviceSaleItem", "billingRateCard", "customrecord_tl_rate"}
 """Record types whose user event script (ours, installed by the customer) posts change notices."""
 
 
-_BEHAVIOUR: Mapping[str, type[Any]] = {one.name: type(getattr(Behaviour(), one.name)) for one in fields(Behaviour)}
+_BEHAVIOUR: Mapping[str, type[Any]] = {
+    "put_replaces": bool,
+    "suite_tax": bool,
+    "status_as": str,
+    "milestone_type": str,
+    "batch_expands": bool,
+}
 
 
 def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once: int = 15) -> Simulator:

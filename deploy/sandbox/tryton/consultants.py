@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.sandbox.kit.firm import Progress, ProjectRow, PsaInvoiceRow
 from deploy.sandbox.tryton.markings import marked, markings, remarked
-from deploy.sandbox.tryton.seed import ACCEPTED, CLOSED, ROLES, Ground
+from deploy.sandbox.tryton.seed import ACCEPTED, CLOSED, Ground
 from deploy.sandbox.tryton.session import TrytonSession
 
 Row = Mapping[str, str]
@@ -30,19 +30,16 @@ class TrytonConsultants:
         self._ground = Ground(session)
 
     async def load_users(self, users: Sequence[Row]) -> None:
-        """A party per person with the category of its role; where there is no company yet, one to work in."""
+        """A party per person, the role among its identifiers; where there is no company yet, one to work in."""
         if not await self._tryton.count("company.company"):
             await self._ground.company(*_OWN_COMPANY)
         held = await self._tryton.find("party.party", [["code", "like", "USER-%"]], ["code"])
         known = {row["code"] for row in held}
-        roles = {
-            role: await self._ground.category(role, ROLES) for role in sorted({row["role"] for row in users} - {""})
-        }
         rows = [
             {
                 "name": row["name"],
                 "code": f"USER-{row['user_id']}",
-                "categories": [["add", [roles[row["role"]]]]] if row["role"] else [],
+                "identifiers": [["create", [{"code": marked(role=row["role"])}]]] if row["role"] else [],
             }
             for row in users
             if f"USER-{row['user_id']}" not in known

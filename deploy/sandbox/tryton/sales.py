@@ -72,7 +72,9 @@ class TrytonSales:
         known = await self._parties()
         customers, wants = await self._ground.category(CUSTOMERS), await self._ground.category(PO_REQUIRED)
         sectors = {row.get("sector", "") for row in rows} - {""}
-        industries = {name: await self._ground.category(name, INDUSTRIES) for name in sorted(sectors)}
+        industries = {
+            name: await self._ground.category(name.replace(" / ", "/"), INDUSTRIES) for name in sorted(sectors)
+        }
         countries = {row["code"]: row["id"] for row in await self._tryton.find("country.country", [], ["code"])}
         bodies: list[Json] = []
         for row in rows:
@@ -141,7 +143,7 @@ class TrytonSales:
         unit = await self._ground.unit()
         body = {"type": "service", "default_uom": unit, "sale_uom": unit, "salable": True, "list_price": Decimal(0)}
         companies = await self._tryton.find("company.company", [])
-        fresh = [
+        fresh: list[Json] = [
             {**body, "name": name, "code": code, "products": [["create", [{}]]]}
             for code, name in names.items()
             if code not in known

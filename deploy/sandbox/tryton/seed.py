@@ -319,7 +319,7 @@ class Ground:
         roles = sorted({row["role"] for row in rows})
         held = await self._tryton.find("product.product", [["code", "like", "ROLE-%"]], ["name"])
         there = {row["name"] for row in held}
-        products = [
+        products: list[dict[str, Any]] = [
             {
                 "name": role,
                 "code": "ROLE-" + role.upper().replace(" ", "-"),

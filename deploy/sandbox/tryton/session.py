@@ -16,7 +16,7 @@ from deploy.sandbox.tryton.values import dumps, loads
 Json = dict[str, Any]
 Domain = Sequence[Any]
 UNAUTHORISED, BUSY = 401, 503
-_LOCKED = "could not obtain lock"
+_LOCKED = ("could not obtain lock", "could not serialize access")
 _TRIES = 12
 _MOST = 1000
 
@@ -78,7 +78,7 @@ class TrytonSession:
         answer = await self._client.post(self._url, content=body, headers=sent)
         if answer.status_code == UNAUTHORISED and headers:
             raise _SessionOver
-        if answer.status_code == BUSY and _LOCKED in answer.text:
+        if answer.status_code == BUSY and any(words in answer.text for words in _LOCKED):
             raise _NumbersTaken
         if not answer.is_success:
             raise WireRefused(f"{method}: {answer.status_code} {answer.text[:300]}")
@@ -138,7 +138,7 @@ class TrytonSession:
 
 
 class _NumbersTaken(Exception):
-    """Another transaction holds a number sequence."""
+    """Another transaction holds a number sequence, or the row we wanted."""
 
 
 class _SessionOver(Exception):

@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("command", nargs="+")
     asked = parser.parse_args()
     for polite in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(polite, lambda *_: os.close(0))  # as if our input had closed
+        signal.signal(polite, _close_input)
     child = subprocess.Popen(  # noqa: S603 - our own command, no shell
         asked.command,
         stdin=subprocess.DEVNULL,
@@ -37,6 +37,11 @@ def main() -> int:
     for path in asked.remove:
         shutil.rmtree(path, ignore_errors=True)
     return code
+
+
+def _close_input(*_: object) -> None:
+    """As if whoever asked for the program was gone."""
+    os.close(0)
 
 
 def _end_with_input(child: subprocess.Popen[bytes], polite: str) -> None:

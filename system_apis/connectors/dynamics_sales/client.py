@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from shared.errors.taxonomy import Misconfigured, VendorDrift
+from shared.errors.taxonomy import Conflict, Misconfigured, VendorDrift
 from shared.outbound import Outbound, TokenRequest, walk
 from system_apis.connectors.dynamics_sales.payloads import FORMATTED
 from system_apis.dialects.odata import key
@@ -157,8 +157,15 @@ class DataverseClient:
         return self._listed(answer.json())
 
     async def upsert(self, set_name: str, by: Mapping[str, str] | UUID, body: Mapping[str, Any]) -> None:
-        """Bring the row with that key to these values, or make it. Repeat: the same row."""
-        await self._outbound.write("PATCH", self._api + key(set_name, by), json=dict(body), repeatable=True)
+        """Bring the row with that key to these values, or make it. Repeat: the same row.
+
+        Two who make one row at the same moment: the vendor refuses the second, who then finds the row there.
+        """
+        path = self._api + key(set_name, by)
+        try:
+            await self._outbound.write("PATCH", path, json=dict(body), repeatable=True)
+        except Conflict:
+            await self._outbound.write("PATCH", path, json=dict(body), repeatable=True)
 
     async def amend(self, set_name: str, by: UUID, body: Mapping[str, Any]) -> None:
         """Set columns of a row that is there; none is ever made by accident. Raises NotFound."""

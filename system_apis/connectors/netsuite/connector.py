@@ -15,11 +15,11 @@ from shared.canonical.projects import Project, ProjectPlan
 from shared.canonical.references import Page, Written
 from shared.errors.taxonomy import Misconfigured
 from system_apis.connectors.netsuite import mapping
+from system_apis.connectors.netsuite.bodies import TaxIds
 from system_apis.connectors.netsuite.changes import changes
 from system_apis.connectors.netsuite.client import NetSuiteClient
 from system_apis.connectors.netsuite.delivery import Delivery
 from system_apis.connectors.netsuite.desk import Desk, canonical
-from system_apis.connectors.netsuite.mapping import TaxIds
 from system_apis.connectors.netsuite.metadata import described
 from system_apis.connectors.netsuite.payloads import ExternalRow
 from system_apis.connectors.netsuite.receivables import Receivables

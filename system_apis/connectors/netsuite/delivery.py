@@ -10,11 +10,12 @@ from shared.canonical.customers import Customer
 from shared.canonical.projects import PlacedPart, Project, ProjectPlan
 from shared.canonical.references import Written
 from shared.errors.taxonomy import NotFound
-from system_apis.connectors.netsuite import mapping
+from system_apis.connectors.netsuite import bodies
+from system_apis.connectors.netsuite.bodies import Parties
 from system_apis.connectors.netsuite.client import literal
 from system_apis.connectors.netsuite.desk import Desk, begun
 from system_apis.connectors.netsuite.directory import external_id
-from system_apis.connectors.netsuite.mapping import Parties, to_written
+from system_apis.connectors.netsuite.mapping import to_written
 from system_apis.connectors.netsuite.payloads import (
     CustomerRecord,
     ExternalRow,
@@ -46,7 +47,7 @@ class Delivery:
         subsidiary = await self._directory.subsidiary(legal_entity_code)
         currency = await self._directory.currency(subsidiary.currency)
         key = external_id(customer.id)
-        body = mapping.from_customer(customer, self._desk.fields)
+        body = bodies.from_customer(customer, self._desk.fields)
         async with self._desk.writing(customer.id):
             found = await self._client.find("customer", f"eid:{key}", CustomerRecord, expands=True)
             if found is None:
@@ -76,13 +77,13 @@ class Delivery:
         fields = self._desk.fields
         keys = [external_id(workstream.id) for workstream in plan.workstreams]
         async with self._desk.writing(plan.id):
-            await self._client.put("job", external_id(plan.id), mapping.from_project(plan, parties, fields))
+            await self._client.put("job", external_id(plan.id), bodies.from_project(plan, parties, fields))
             with begun(f"project {plan.id}"):
                 job = await self._desk.read_back("job", external_id(plan.id), JobRecord)
                 self._directory.keep("job", plan.id, job.id)
                 made = await asyncio.gather(
                     *(
-                        self._client.put("projectTask", key, mapping.from_workstream(workstream, job.id, fields))
+                        self._client.put("projectTask", key, bodies.from_workstream(workstream, job.id, fields))
                         for key, workstream in zip(keys, plan.workstreams, strict=True)
                     ),
                     return_exceptions=True,
@@ -127,7 +128,7 @@ class Delivery:
         parties = await self._desk.parties(
             contract.customer_id, contract.project_id, contract.legal_entity_code, contract.currency
         )
-        body = mapping.from_contract(
+        body = bodies.from_contract(
             contract,
             parties,
             self._desk.fields,
@@ -144,9 +145,7 @@ class Delivery:
         key = external_id(schedule.id)
         job = await self._directory.internal("job", schedule.project_id)
         tasks = {task.externalid: task.id for task in await self._tasks(job) if task.externalid}
-        body = mapping.from_billing_schedule(
-            schedule, self._desk.fields, job=job, tasks=tasks, kind=self._schedule_type
-        )
+        body = bodies.from_billing_schedule(schedule, self._desk.fields, job=job, tasks=tasks, kind=self._schedule_type)
         async with self._desk.writing(schedule.id):
             held = await self._client.find("billingSchedule", f"eid:{key}", ScheduleRecord, expands=True)
             shrinks = held is not None and len(held.milestone.items) > len(schedule.entries)

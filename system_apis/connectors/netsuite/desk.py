@@ -18,9 +18,10 @@ from shared.errors.taxonomy import (
     VendorThrottled,
     VendorUnavailable,
 )
+from system_apis.connectors.netsuite.bodies import Parties
 from system_apis.connectors.netsuite.client import NetSuiteClient
 from system_apis.connectors.netsuite.directory import Directory
-from system_apis.connectors.netsuite.mapping import Parties, is_keepable
+from system_apis.connectors.netsuite.mapping import is_keepable
 from system_apis.connectors.netsuite.payloads import Payload
 from system_apis.fields import EntityFields, FieldMap
 

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from shared.canonical.invoices import Invoice, InvoiceDraft, Payment
 from shared.canonical.references import Page
 from shared.errors.taxonomy import VendorRejected
-from system_apis.connectors.netsuite import mapping
+from system_apis.connectors.netsuite import bodies, mapping
+from system_apis.connectors.netsuite.bodies import TaxIds
 from system_apis.connectors.netsuite.changes import changed_page
 from system_apis.connectors.netsuite.desk import Desk, begun, canonical
 from system_apis.connectors.netsuite.directory import external_id
-from system_apis.connectors.netsuite.mapping import TaxIds
 from system_apis.connectors.netsuite.payloads import InvoiceRecord, PaymentRecord
 from system_apis.ports.binding import Binding
 
@@ -43,7 +43,7 @@ class Receivables:
             parties = await self._desk.parties(
                 draft.customer_id, draft.project_id, draft.legal_entity_code, draft.currency
             )
-            body = mapping.from_invoice(
+            body = bodies.from_invoice(
                 draft,
                 parties,
                 self._desk.fields,

@@ -65,8 +65,9 @@ class TrytonSession:
                 told: Any = answer.json().get("result")
                 if not isinstance(told, list) or len(cast("list[Any]", told)) < 2:  # noqa: PLR2004 - user and token
                     raise CredentialsRefused(f"{VENDOR} does not let {self._user} in with a password.")
-                self.user_id = int(told[0])
-                plain = f"{self._user}:{self.user_id}:{told[1]}"
+                number, token = cast("list[Any]", told)[:2]
+                self.user_id = int(number)
+                plain = f"{self._user}:{self.user_id}:{token}"
                 self._headers = {"Authorization": f"Session {base64.b64encode(plain.encode()).decode()}"}
             return self._headers
 
@@ -190,9 +191,9 @@ class TrytonClient:
         raise VendorRejected(f"{VENDOR} asks again and again before {button} of {model}.")
 
     async def answer(self, names: Sequence[str], *, company: int | None = None) -> None:
-        """Say yes to these questions, once each."""
-        rows = [{"user": self.session.user_id, "name": name, "always": False} for name in names]
-        await self._change("model.res.user.warning.create", rows, company=company, repeatable=True)
+        """Say yes to these questions, once each; asking for too many yeses does no harm."""
+        method = "model.res.user.warning.skip"
+        await asyncio.gather(*(self._change(method, name, False, company=company, repeatable=True) for name in names))
 
     def foreseen(self, kind: str, model: str, ids: Sequence[int]) -> list[str]:
         """The names of the questions of that kind about each of these records, as Tryton makes them."""

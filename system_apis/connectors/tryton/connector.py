@@ -46,7 +46,6 @@ class TrytonConnector:
             self._client,
             library,
             tax=settings.get("standard_tax", "Standard"),
-            roles=settings.get("roles_category", "Roles"),
         )
         customers = Customers(binding, self._client, library, directory)
         closed = settings.get("closed_status", "Closed")

@@ -91,12 +91,12 @@ class Customers:
             is_own = customer.source.system == self._binding.system
             if held is None and is_own:
                 held = await self._mark(customer)
-            elif held is None:
+            if held is None:
                 made = await self._client.create(self._records.model, [await self._fresh(customer)])
                 return await self._written(customer.id, made[0], was_created=True)
-            if held is not None and not is_own and (changes := await self._changes(held, customer)):
+            if not is_own and (changes := await self._changes(held, customer)):
                 await self._client.write(self._records.model, held.id, changes)
-            return await self._written(customer.id, held.id if held else 0, was_created=False)
+            return await self._written(customer.id, held.id, was_created=False)
 
     async def _mark(self, customer: Customer) -> Party:
         found = await self._read([["id", "=", number_of(customer.source.ref)]])

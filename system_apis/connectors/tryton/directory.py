@@ -22,6 +22,7 @@ from system_apis.connectors.tryton.payloads import (
     Work,
 )
 from system_apis.connectors.tryton.records import Library
+from system_apis.connectors.tryton.tags import to_tags
 
 _KEPT: Final = 60.0
 _MOST_LEVELS: Final = 20
@@ -53,11 +54,10 @@ class Placed:
 class Directory:
     """Looks up and remembers; a name that is missing is looked up afresh before it is refused."""
 
-    def __init__(self, client: TrytonClient, library: Library, *, tax: str, roles: str) -> None:
+    def __init__(self, client: TrytonClient, library: Library, *, tax: str) -> None:
         self._client = client
         self._library = library
         self._tax_name = tax
-        self._roles_group = roles
         self._companies: tuple[float, list[Company]] = (0.0, [])
         self._taxes: tuple[float, list[Tax]] = (0.0, [])
         self._books: dict[str, Books] = {}
@@ -71,7 +71,7 @@ class Directory:
 
     def forget(self) -> None:
         """What is known may no longer hold."""
-        self._companies = self._taxes = (0.0, [])
+        self._companies, self._taxes = (0.0, []), (0.0, [])
         for kept in (self._books, self._products, self._terms, self._currencies, self._statuses):
             kept.clear()
 
@@ -245,7 +245,7 @@ class Directory:
         return {number: place for number, place in placed.items() if place}
 
     async def roles(self, people: Iterable[int]) -> dict[int, str]:
-        """Party → the role it usually works in: its category below the one of roles."""
+        """Party → the role it usually works in: a tag among its identifiers."""
         wanted = set(people)
         now = time.monotonic()
         stale = [number for number in wanted if now - self._people.get(number, (-_KEPT, None))[0] >= _KEPT]
@@ -253,7 +253,7 @@ class Directory:
             records = self._library["person"]
             rows = await self._client.find_all(records.model, [["id", "in", stale]], records.columns)
             for person in parsed(Person, records.take_all(rows)):
-                roles = [one.name for one in person.categories if one.parent and one.parent.name == self._roles_group]
+                roles = [role for one in person.identifiers if (role := to_tags(one.code).get("role"))]
                 self._people[person.id] = (now, roles[0] if roles else None)
         return {number: role for number in wanted if (role := self._people.get(number, (0.0, None))[1])}
 

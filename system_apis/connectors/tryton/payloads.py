@@ -193,7 +193,7 @@ class Person(Payload):
     """Somebody who books time."""
 
     id: int
-    categories: list[Category]
+    identifiers: list[Coded]
 
 
 # --- deals ---------------------------------------------------------------------------------------------------------

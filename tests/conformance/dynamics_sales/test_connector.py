@@ -23,6 +23,7 @@ from shared.canonical.contracts import ContractApproval
 from shared.canonical.money import Money
 from shared.canonical.opportunities import BillingModel, DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from shared.errors.taxonomy import (
+    Conflict,
     InvalidRequest,
     MappingMissing,
     Misconfigured,
@@ -365,6 +366,18 @@ async def test_an_invoice_status_costs_one_call_once_the_environment_is_known(pl
     before = place.sandbox.calls("")
     await place.connector.amend_invoice_status(place.deal, "inv_2", invoice())
     assert place.sandbox.calls("") - before == 1
+
+
+async def test_who_makes_a_row_a_moment_too_late_finds_it_there(place: Place) -> None:
+    body = json.dumps({"error": {"code": "0x80040237", "message": "A record with matching key values already exists."}})
+    fault = Fault(kind=FaultKind.STATUS, route="PATCH", status=412, body=body)
+    place.sandbox.simulator.wire.faults.add(fault)
+    await place.connector.amend_invoice_status(place.deal, "inv_1", invoice())
+    assert place.sandbox.has_struck(fault)
+    assert place.sandbox.simulator.counts()["thl_invoicestatus"] == 1
+    place.sandbox.simulator.wire.faults.add(fault.model_copy(update={"times": None}))
+    with pytest.raises(Conflict):
+        await place.connector.amend_invoice_status(place.deal, "inv_1", invoice())
 
 
 async def test_a_write_whose_outcome_stays_open_is_told_as_such(place: Place) -> None:

@@ -15,8 +15,8 @@ from deploy.sandbox.netsuite.firm import NetSuiteFirm
 from deploy.sandbox.netsuite.tokens import MachineCredentials
 from shared.canonical.invoices import InvoiceState
 from shared.errors.taxonomy import Misconfigured, VendorRejected
+from system_apis.connectors.netsuite.bodies import tax_shares
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
-from system_apis.connectors.netsuite.mapping import tax_shares
 from system_apis.ports.binding import Binding
 from tests.conformance.netsuite.samples import contract, customer, draft, plan, schedule
 from tests.conformance.served import Sandbox

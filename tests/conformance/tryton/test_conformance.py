@@ -173,7 +173,7 @@ class TestTryton(ConformanceSuite):
         crm, erp = bench.connector.for_role("crm"), bench.connector.for_role("erp")
         deal = bench.seeded.deal
         return (
-            Drift(erp.list_legal_entities, rpc("model.company.company.search_read"), "currency."),
+            Drift(erp.list_service_items, rpc("model.product.product.search_read"), "default_uom"),
             Drift(erp.list_rate_cards, rpc("model.product.price_list.line.search_read"), "formula"),
             Drift(lambda: crm.get_opportunity(deal), rpc("model.sale.opportunity.search_read"), "amount"),
         )

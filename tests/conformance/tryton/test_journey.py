@@ -336,7 +336,7 @@ async def test_many_invoices_at_once_are_posted_in_batches(house: House) -> None
     assert house.sandbox.calls(rpc("model.account.invoice.post")) < 6
 
 
-@pytest.mark.parametrize("method", ["model.account.invoice.post", "model.res.user.warning.create"])
+@pytest.mark.parametrize("method", ["model.account.invoice.post", "model.res.user.warning.skip"])
 @pytest.mark.parametrize("kind", [FaultKind.CUT_AFTER, FaultKind.CUT_BEFORE])
 async def test_an_invoice_cut_between_its_steps_is_finished_by_the_repeat(
     house: House, method: str, kind: FaultKind
