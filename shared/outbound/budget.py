@@ -23,7 +23,7 @@ from shared.telemetry.metrics import gauge
 
 _log = get_logger("throughline.outbound")
 _shared = gauge("throughline_outbound_budgets_shared", (), "1 while replicas share their budgets, 0 while they cannot.")
-_REST: Final = 1.0
+_REST: Final = 2.0
 _PAUSE: Final = 0.02
 _LONGEST_REST: Final = 300.0
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-_PATIENCE: Final = 0.25
+_PATIENCE: Final = 1.0
 _BUCKETS: Final = 20
 _TAKE: Final = """
 -- a window is twenty buckets; the one that is being left still counts whole

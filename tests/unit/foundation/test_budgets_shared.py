@@ -127,3 +127,17 @@ async def test_a_frozen_ledger_holds_nobody_up(store: RedisStore, offices: list[
     await sends(budget, 10, [])
     assert time.monotonic() - started < 3
     store.thaw()
+
+
+async def test_who_was_told_to_come_later_sends_nothing_until_then(offices: list[Office]) -> None:
+    budget = budgets(offices[:1], Facts(requests=50, per_seconds=60, at_once=5))[0]
+    budget.rest(0.3)
+    started = time.monotonic()
+    await sends(budget, 3, [])
+    assert time.monotonic() - started >= 0.3
+    budget.rest(30)
+    with pytest.raises(VendorThrottled) as later:
+        async with budget.place(time.monotonic() + 0.1):
+            pass
+    assert later.value.retry_after
+    assert later.value.retry_after > 20
