@@ -15,6 +15,7 @@ from deploy.local.installation import Installation
 from deploy.local.places import Places
 from deploy.local.ports import Ports, refuse_busy
 from deploy.local.processes import Processes, Recipe, StartFailed
+from deploy.sandbox.catalog import vendor
 
 TIERS = ("experience", "system", "process")
 SERVERS = ("sandbox", *TIERS)
@@ -61,6 +62,8 @@ class House:
             raise StartFailed(f"already running here: {', '.join(running)}; `throughline down` stops it")
         refuse_busy(self.installation.ports)
         self.installation.write()
+        for name in self.installation.choice.vendors():
+            vendor(name).prepare(tell)
         tell("PostgreSQL")
         postgres.start(self._postgres, self.processes)
         tell("NATS JetStream")

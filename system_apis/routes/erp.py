@@ -43,10 +43,9 @@ async def _remember(rooms: Rooms, tenant: str, entity: str, written: Written) ->
     return written
 
 
-def _aged(answer: Response, rooms: Rooms, kept: Kept[tuple[Item, ...]]) -> tuple[Item, ...]:
-    """The content, its freshness told in the headers: how old it is, and how old it may become."""
+def _aged(answer: Response, kept: Kept[tuple[Item, ...]]) -> tuple[Item, ...]:
+    """The content; a header tells how many seconds ago it was read. It is never older than `REFERENCE_SECONDS`."""
     answer.headers["Age"] = str(int(kept.age))
-    answer.headers["Cache-Control"] = f"private, max-age={int(rooms.reference.seconds)}"
     return kept.content
 
 
@@ -63,7 +62,7 @@ async def list_legal_entities(
     """All companies of the firm, approved or not, by id."""
     erp = rooms.catalog.erp(caller.tenant)
     kept = await rooms.reference.get(caller.tenant, "legal_entities", erp.list_legal_entities)
-    return page_of(_aged(answer, rooms, kept), _by_id, cursor, limit)
+    return page_of(_aged(answer, kept), _by_id, cursor, limit)
 
 
 @router.get("/service-items", summary="List service items", operation_id="listServiceItems")
@@ -73,7 +72,7 @@ async def list_service_items(
     """The service catalog of the ERP, by id."""
     erp = rooms.catalog.erp(caller.tenant)
     kept = await rooms.reference.get(caller.tenant, "service_items", erp.list_service_items)
-    return page_of(_aged(answer, rooms, kept), _by_id, cursor, limit)
+    return page_of(_aged(answer, kept), _by_id, cursor, limit)
 
 
 @router.get("/rate-cards", summary="List rate cards", operation_id="listRateCards")
@@ -83,7 +82,7 @@ async def list_rate_cards(
     """All rate cards with their effective dates, by id."""
     erp = rooms.catalog.erp(caller.tenant)
     kept = await rooms.reference.get(caller.tenant, "rate_cards", erp.list_rate_cards)
-    return page_of(_aged(answer, rooms, kept), _by_id, cursor, limit)
+    return page_of(_aged(answer, kept), _by_id, cursor, limit)
 
 
 @router.get("/customers/{customer_id}", summary="Find a customer in the ERP", operation_id="getErpCustomer")

@@ -27,6 +27,7 @@ from deploy.sandbox.kit.firm import (
 )
 from shared.canonical.money import rounded
 
+_CONTROL_SECONDS = 300  # a real suite is started by its first reset
 VENDOR_TROUBLE: tuple[type[Exception], ...] = (WireRefused,)
 _TABLES = {
     "accounts": "crm/accounts.csv",
@@ -151,7 +152,9 @@ class Vendors:
         return {name: sum(of.values()) for name, of in counts.items()}
 
     async def _control(self, method: str, name: str, what: str, body: object = None) -> dict[str, int]:
-        answer = await self._http.request(method, f"{self._sandbox}/_control/{name}/{what}", json=body)
+        answer = await self._http.request(
+            method, f"{self._sandbox}/_control/{name}/{what}", json=body, timeout=_CONTROL_SECONDS
+        )
         answer.raise_for_status()
         return answer.json() if answer.content else {}
 

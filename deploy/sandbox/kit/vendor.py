@@ -6,7 +6,7 @@ A vendor's folder ends in `vendor.py` with `VENDOR = <SandboxVendor>()`; nobody 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
 import httpx
@@ -28,6 +28,13 @@ class SandboxVendor(ABC):
     @abstractmethod
     def generate(self) -> dict[str, str]:
         """Fresh secrets, keys and client ids of one installation."""
+
+    def prepare(self, tell: Callable[[str], None]) -> None:
+        """What must be on the machine before the sandbox starts; told step by step. Repeat: nothing more.
+
+        Raises StartFailed of the local profile, naming what is missing.
+        """
+        del tell
 
     @abstractmethod
     def simulator(self, kept: Kept) -> Simulator:

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import httpx
 
 from deploy.local.processes import StartFailed
 from deploy.sandbox.tryton.seed import prepare
-from deploy.sandbox.tryton.server import DATABASE, Cluster, Programs, Workers, environment
+from deploy.sandbox.tryton.server import DATABASE, Cluster, Programs, Workers, environment, fresh_folder
 from deploy.sandbox.tryton.session import TrytonSession
 
 CACHE_VARIABLE = "THROUGHLINE_TRYTON_CACHE"
@@ -110,7 +109,7 @@ def _run(command: list[str], env: dict[str, str] | None = None) -> None:
 
 def _make_template(home: Path) -> None:
     programs = _programs(home)
-    folder = Path(tempfile.mkdtemp(prefix="throughline-tryton-"))
+    folder = fresh_folder()
     cluster = Cluster(folder)
     try:
         cluster.run("CREATE DATABASE {name}", name=DATABASE)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,6 +37,7 @@ _ALL_OUT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 _SECONDS = 90.0
 _WORKERS, _THREADS = 2, 8
+_PREFIX, _OWNER = "throughline-tryton-", "owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ class TrytonServer:
     @classmethod
     def start(cls, programs: Programs) -> Self:
         """A fresh server. Raises StartFailed."""
-        folder = Path(tempfile.mkdtemp(prefix="throughline-tryton-"))
+        folder = fresh_folder()
         cluster = Cluster(folder)
         try:
             cluster.restore(programs.dump, _TEMPLATE)
@@ -231,6 +234,16 @@ class TrytonServer:
         """End everything; nothing stays."""
         self._workers.stop()
         self._cluster.stop()
+
+
+def fresh_folder() -> Path:
+    """A folder of our own; those of processes that were killed before they could tidy up are removed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_OWNER}"):
+        if left.stat().st_uid == os.geteuid() and not psutil.pid_exists(int(left.read_text(encoding="utf-8") or 0)):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    (folder / _OWNER).write_text(str(os.getpid()), encoding="utf-8")
+    return folder
 
 
 def environment(config: Path) -> dict[str, str]:

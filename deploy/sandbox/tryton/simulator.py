@@ -53,6 +53,7 @@ class Site:
         self._passwords = passwords
         self._start = start
         self._lock = threading.Lock()
+        self._http: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
         self.server: TrytonServer | None = None
 
     def up(self) -> TrytonServer:
@@ -65,6 +66,14 @@ class Site:
                 server.keep()
                 self.server = server
             return self.server
+
+    def _client(self) -> httpx.AsyncClient:
+        """One per event loop; it keeps no connection, so that nothing stays open when a loop ends."""
+        loop = asyncio.get_running_loop()
+        if self._http is None or self._http[0] is not loop:
+            limits = httpx.Limits(max_keepalive_connections=0)
+            self._http = (loop, httpx.AsyncClient(trust_env=False, timeout=300, limits=limits))
+        return self._http[1]
 
     def reset(self) -> None:
         """The first state again."""
@@ -94,17 +103,16 @@ class Site:
             path = path.partition(_RPC)[0] + _RPC
         query: str = scope.get("query_string", b"").decode()
         headers = [(name, value) for name, value in scope["headers"] if name in _PASSED_ON]
-        async with httpx.AsyncClient(trust_env=False, timeout=300) as client:
-            try:
-                answer = await client.request(
-                    scope["method"],
-                    f"{server.url}{path}{'?' if query else ''}{query}",
-                    headers=[*headers, (b"accept-encoding", b"gzip")],
-                    content=await _body(receive),
-                )
-            except httpx.TransportError as error:
-                await Response(f"Tryton does not answer: {error!r}", 503, media_type="text/plain")(scope, receive, send)
-                return
+        try:
+            answer = await self._client().request(
+                scope["method"],
+                f"{server.url}{path}{'?' if query else ''}{query}",
+                headers=[*headers, (b"accept-encoding", b"gzip")],
+                content=await _body(receive),
+            )
+        except httpx.TransportError as error:
+            await Response(f"Tryton does not answer: {error!r}", 503, media_type="text/plain")(scope, receive, send)
+            return
         told = {name: answer.headers[name] for name in ("content-type", "www-authenticate") if name in answer.headers}
         await Response(answer.content, answer.status_code, told)(scope, receive, send)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import httpx
 
@@ -11,6 +12,7 @@ from deploy.sandbox.kit.firm import CrmFirm, ErpFirm, PsaFirm
 from deploy.sandbox.kit.vendor import Kept, SandboxVendor
 from deploy.sandbox.tryton.consultants import TrytonConsultants
 from deploy.sandbox.tryton.finance import TrytonFinance
+from deploy.sandbox.tryton.install import ensure
 from deploy.sandbox.tryton.sales import TrytonSales
 from deploy.sandbox.tryton.seed import INTEGRATION, PEOPLE
 from deploy.sandbox.tryton.server import DATABASE
@@ -27,6 +29,10 @@ class Tryton(SandboxVendor):
     def generate(self) -> dict[str, str]:
         """The passwords of the integration user and of the people."""
         return {"password": secrets.token_urlsafe(24), "people_password": secrets.token_urlsafe(24)}
+
+    def prepare(self, tell: Callable[[str], None]) -> None:
+        """Install it, once per machine. Raises TrytonMissing."""
+        ensure(tell)
 
     def simulator(self, kept: Kept) -> Simulator:
         """A server that starts when somebody first comes."""

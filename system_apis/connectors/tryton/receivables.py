@@ -157,7 +157,9 @@ def amounts_of(line: InvoiceLine) -> tuple[float, Decimal]:
     made = (line.quantity * line.rate).quantize(places, ROUND_HALF_EVEN)
     fits = _fits(line.quantity, _QUANTITY_DIGITS) and _fits(line.rate, _PRICE_DIGITS)
     if fits and made == line.net.amount:
-        return float(line.quantity), line.rate
+        return float(line.quantity), line.rate.quantize(
+            Decimal(1).scaleb(-_PRICE_DIGITS)
+        )  # zeros count as digits there
     return 1.0, line.net.amount
 
 

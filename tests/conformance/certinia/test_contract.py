@@ -117,7 +117,7 @@ def _fits(name: str, kind: str, argument: str, value: Any) -> None:
 
 @pytest.mark.skipif(not FULL, reason="THROUGHLINE_VENDOR_CONTRACTS names no folder with the full metadata")
 def test_the_contract_agrees_with_the_full_metadata() -> None:
-    full = json.loads((Path(FULL) / "pse-object-fields.json").read_text(encoding="utf-8"))
+    full = json.loads((Path(FULL) / "certinia" / "pse-object-fields.json").read_text(encoding="utf-8"))
     kinds = {
         "Text": "text",
         "TextArea": "textarea",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -50,7 +50,7 @@ class TestTryton(ConformanceSuite):
         "projects.create",
         "projects.amend",
         "projects.close",
-        "billing_marks.mark_billed",
+        "billing_marks.create",
         "billing_schedules.amend",
         "invoices.create",
     )
@@ -72,17 +72,17 @@ class TestTryton(ConformanceSuite):
         return open_connector(binding)
 
     async def prepare(self, sandbox: Sandbox) -> Seeded:
-        self.http = httpx.AsyncClient(timeout=60, trust_env=False)
-        session = person(sandbox.base_url, self.http)
+        self.clients.append(httpx.AsyncClient(timeout=60, trust_env=False))
+        session = person(sandbox.base_url, self.clients[0])
         deals = await session.find("sale.opportunity", [["state", "=", "won"]])
         return Seeded(session, str(deals[0]["id"]))
 
     @pytest.fixture(autouse=True)
-    async def _closed(self) -> Any:
-        self.http: httpx.AsyncClient | None = None
+    async def _closed(self) -> AsyncIterator[None]:
+        self.clients: list[httpx.AsyncClient] = []
         yield
-        if self.http:
-            await self.http.aclose()
+        for client in self.clients:
+            await client.aclose()
 
     async def plain_read(self, bench: Bench) -> object:
         return await bench.connector.for_role("erp").list_legal_entities()
@@ -111,7 +111,7 @@ class TestTryton(ConformanceSuite):
         if name == "projects.close":
             count = counts("project.work", ["status.name", "=", CLOSED])
             return Write(lambda: psa.close_project("prj_acme"), count, rpc("model.project.work.write"))
-        if name == "billing_marks.mark_billed":
+        if name == "billing_marks.create":
             count = counts("ir.note", ["message", "like", "[mark: inv_acme]%"])
             return Write(lambda: psa.mark_billed(samples.mark()), count, rpc("model.ir.note.create"))
         if name == "billing_schedules.amend":
