@@ -123,8 +123,8 @@ async def test_pauses_grow_and_heed_what_the_vendor_asks_for(inbox: Inbox) -> No
 
 
 async def test_new_hints_are_not_held_up_by_old_trouble(inbox: Inbox) -> None:
-    await inbox.accept(*HARBOUR, [hint(f"old-{number}") for number in range(50)])
-    for held in await inbox.lease("one", limit=50):
+    await inbox.accept(*HARBOUR, [hint(f"old-{number}") for number in range(12)])
+    for held in await inbox.lease("one", limit=12):
         await inbox.postpone(held, "vendor_drift: no", reader="one", is_its_own=True, wait=0)
     await inbox.accept(*HARBOUR, [hint("new")])
     assert [each.ref for each in await inbox.lease("one", limit=1)] == ["new"]
