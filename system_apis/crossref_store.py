@@ -50,7 +50,11 @@ _MOVE = text(
 
 @dataclass(frozen=True, slots=True)
 class CrossReference:
-    """One record of one system under our id."""
+    """One record of one system under our id.
+
+    `entity` names the kind of record there: a suite that plays several roles has more than one kind for one of ours
+    (an invoice and its billing mark).
+    """
 
     entity: str
     canonical_id: str

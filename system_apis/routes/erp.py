@@ -101,7 +101,7 @@ async def put_customer(caller: Caller, rooms: InRooms, customer_id: EntityId, bo
     erp = rooms.catalog.erp(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "erp_customer", customer_id):
         written = await erp.amend_customer(body.customer, body.legal_entity_code)
-    return await _remember(rooms, caller.tenant, "customer", written)
+    return await _remember(rooms, caller.tenant, "erp_customer", written)
 
 
 @router.get("/projects/{project_id}", summary="Find a project in the ERP", operation_id="getErpProject")
@@ -147,7 +147,7 @@ async def put_contract(caller: Caller, rooms: InRooms, contract_id: EntityId, co
     erp = rooms.catalog.erp(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "erp_contract", contract_id):
         written = await erp.amend_contract(contract)
-    return await _remember(rooms, caller.tenant, "contract", written)
+    return await _remember(rooms, caller.tenant, "erp_contract", written)
 
 
 @router.get("/billing-schedules/{schedule_id}", summary="Find a billing schedule", operation_id="getBillingSchedule")
@@ -197,7 +197,7 @@ async def put_invoice(caller: Caller, rooms: InRooms, invoice_id: EntityId, draf
     async with rooms.references.one_at_a_time(caller.tenant, "erp_invoice", invoice_id):
         invoice = await erp.create_invoice(draft)
     await rooms.references.record(
-        caller.tenant, [CrossReference("invoice", invoice.id, invoice.source.system, invoice.source.ref)]
+        caller.tenant, [CrossReference("erp_invoice", invoice.id, invoice.source.system, invoice.source.ref)]
     )
     return invoice
 

@@ -104,5 +104,6 @@ async def put_billing_mark(caller: Caller, rooms: InRooms, invoice_id: EntityId,
     psa, system = rooms.catalog.psa(caller.tenant)
     async with rooms.references.one_at_a_time(caller.tenant, "billing_mark", invoice_id):
         written = await psa.mark_billed(mark)
-    await rooms.references.record(caller.tenant, [CrossReference("invoice", invoice_id, system, written.source.ref)])
+    mark_of = CrossReference("billing_mark", invoice_id, system, written.source.ref)
+    await rooms.references.record(caller.tenant, [mark_of])
     return written

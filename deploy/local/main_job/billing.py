@@ -42,7 +42,11 @@ async def bill(desk: Desk, vendors: Vendors, display: Display) -> None:
         await patience.pause((run["state"], run["collected"], run["invoices"]), f"run {run_id} is {run['state']}")
     if run["state"] != _DRAFTED:
         raise Stalled(f"billing run {run_id} ended {run['state']}: {run.get('message')}")
-    await _wait_until_posted(desk, vendors, display, before + int(run["invoices"]))
+    try:
+        await _wait_until_posted(desk, vendors, display, before + int(run["invoices"]))
+    except Stalled as stalled:
+        reasons = "".join(f"\n  {reason}" for reason in (await desk.stuck_invoices())[:5])
+        raise Stalled(f"{stalled}{reasons}") from None
 
 
 async def _wait_until_posted(desk: Desk, vendors: Vendors, display: Display, total: int) -> None:

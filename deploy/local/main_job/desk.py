@@ -51,6 +51,10 @@ class Desk:
         """Open exception items."""
         return await self.paul.all("/pmo/v1/exceptions", status="open", limit=_PAGE)
 
+    async def stuck_invoices(self) -> Sequence[str]:
+        """What finance is told about approved invoices that are not posted, each sentence once."""
+        return sorted({str(item["message"]) for item in await self.invoices("approved")})
+
     async def given_approvals(self) -> Sequence[Item]:
         """Approvals of deals that were given."""
         kinds = ("delivery", "finance")

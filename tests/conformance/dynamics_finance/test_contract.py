@@ -185,7 +185,7 @@ def vendor_files() -> Path:
     folder = os.environ.get("THROUGHLINE_VENDOR_CONTRACTS")
     if not folder:
         pytest.skip("THROUGHLINE_VENDOR_CONTRACTS names no folder with the vendor's files")
-    return Path(folder)
+    return Path(folder) / "d365-finance"
 
 
 _TYPES = {
