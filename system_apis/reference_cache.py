@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -38,12 +39,14 @@ class ReferenceCache:
         self._now = now
         self._shelves: dict[tuple[str, str], _Shelf] = {}
 
-    async def get(self, tenant: str, kind: str, read: Callable[[], Awaitable[Content]]) -> Kept[Content]:
-        """The content, read now or less than `seconds` ago."""
+    async def get(
+        self, tenant: str, kind: str, read: Callable[[], Awaitable[Content]], *, at_most: float = math.inf
+    ) -> Kept[Content]:
+        """The content, read now or less than `seconds` (and less than `at_most` seconds) ago."""
         shelf = self._shelves.setdefault((tenant, kind), _Shelf())
         async with shelf.reading:
             age = None if shelf.read_at is None else self._now() - shelf.read_at
-            if age is not None and age < self.seconds:
+            if age is not None and age < min(self.seconds, at_most):
                 return Kept(cast("Content", shelf.content), age)
             while True:
                 began, round_ = self._now(), shelf.forgotten

@@ -18,8 +18,8 @@ from shared.canonical.references import Page, Written
 class ErpReference(Protocol):
     """Reference data, read whole."""
 
-    async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
-        """All legal entities, approved or not."""
+    async def list_legal_entities(self, *, now: bool = False) -> tuple[LegalEntity, ...]:
+        """All legal entities, approved or not; `now`: as the ERP has them at this moment, for what is billed."""
         ...
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
@@ -27,7 +27,7 @@ class ErpReference(Protocol):
         ...
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
-        """All rate cards with all their effective dates."""
+        """All rate cards with all their effective dates, as the ERP has them at this moment."""
         ...
 
     def forget_reference_data(self) -> None:
@@ -108,8 +108,10 @@ class ErpApi:
         self._entities.forget()
         self._items.forget()
 
-    async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
+    async def list_legal_entities(self, *, now: bool = False) -> tuple[LegalEntity, ...]:
         """All legal entities, approved or not."""
+        if now:
+            return await self._wire.whole(LegalEntity, "/erp/v1/legal-entities", now=True)
         return await self._entities.get()
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
@@ -118,7 +120,7 @@ class ErpApi:
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         """All rate cards with all their effective dates."""
-        return await self._wire.whole(RateCard, "/erp/v1/rate-cards")
+        return await self._wire.whole(RateCard, "/erp/v1/rate-cards", now=True)
 
     async def amend_customer(self, customer: Customer, legal_entity_code: str) -> Written:
         """The customer, usable by that legal entity."""

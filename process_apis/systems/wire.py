@@ -41,22 +41,25 @@ class SystemWire:
         since: datetime | None = None,
         cursor: str | None = None,
         limit: int = 500,
+        now: bool = False,
     ) -> Page[Model]:
-        """One page of a list of changes, oldest first."""
+        """One page of a list of changes, oldest first; `now` has it read from the vendor, whatever is remembered."""
         params: dict[str, Any] = {"limit": limit}
         if since is not None:
             params["modified_since"] = since.isoformat()
         if cursor is not None:
             params["cursor"] = cursor
-        answer = await self._outbound.read("GET", path, params=params)
+        answer = await self._outbound.read(
+            "GET", path, params=params, headers={"Cache-Control": "no-cache"} if now else None
+        )
         return drift(_SYSTEM, Page[model], answer.json())
 
-    async def whole(self, model: type[Model], path: str) -> tuple[Model, ...]:
-        """A short list, all its pages."""
+    async def whole(self, model: type[Model], path: str, *, now: bool = False) -> tuple[Model, ...]:
+        """A short list, all its pages; `now`: from the vendor."""
         items: list[Model] = []
         cursor: str | None = None
         while True:
-            page = await self.page(model, path, cursor=cursor, limit=100)
+            page = await self.page(model, path, cursor=cursor, limit=100, now=now and cursor is None)
             items.extend(page.items)
             cursor = page.next_cursor
             if cursor is None:

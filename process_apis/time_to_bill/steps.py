@@ -45,7 +45,7 @@ async def read_prices(request: BillWork) -> None:
     house = rooms()
     systems, terms = house.systems.of(request.tenant), TermsStore(house.database)
     await terms.keep_rates(request.tenant, await systems.erp.list_rate_cards())
-    await terms.keep_entities(request.tenant, await systems.erp.list_legal_entities())
+    await terms.keep_entities(request.tenant, await systems.erp.list_legal_entities(now=True))
     await WorkStore(house.database).adopt_activated(request.tenant)
     since = await terms.watermark(request.tenant, "customers")
     cursor: str | None = None

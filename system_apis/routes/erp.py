@@ -18,7 +18,7 @@ from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound
 from shared.serving.paging import page_of
 from system_apis.crossref_store import CrossReference
 from system_apis.reference_cache import Kept
-from system_apis.routes.parameters import Caller, Cursor, EntityId, InRooms, Limit, ModifiedSince, Rooms
+from system_apis.routes.parameters import AtMost, Caller, Cursor, EntityId, InRooms, Limit, ModifiedSince, Rooms
 from system_apis.routes.psa import project_references, same_id
 
 Item = TypeVar("Item")
@@ -57,31 +57,31 @@ def _found(written: Written | None, what: str) -> Written:
 
 @router.get("/legal-entities", summary="List legal entities", operation_id="listLegalEntities")
 async def list_legal_entities(
-    caller: Caller, rooms: InRooms, answer: Response, cursor: Cursor = None, limit: Limit = 100
+    caller: Caller, rooms: InRooms, answer: Response, age: AtMost, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[LegalEntity]:
     """All companies of the firm, approved or not, by id."""
     erp = rooms.catalog.erp(caller.tenant)
-    kept = await rooms.reference.get(caller.tenant, "legal_entities", erp.list_legal_entities)
+    kept = await rooms.reference.get(caller.tenant, "legal_entities", erp.list_legal_entities, at_most=age)
     return page_of(_aged(answer, kept), _by_id, cursor, limit)
 
 
 @router.get("/service-items", summary="List service items", operation_id="listServiceItems")
 async def list_service_items(
-    caller: Caller, rooms: InRooms, answer: Response, cursor: Cursor = None, limit: Limit = 100
+    caller: Caller, rooms: InRooms, answer: Response, age: AtMost, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[ServiceItem]:
     """The service catalog of the ERP, by id."""
     erp = rooms.catalog.erp(caller.tenant)
-    kept = await rooms.reference.get(caller.tenant, "service_items", erp.list_service_items)
+    kept = await rooms.reference.get(caller.tenant, "service_items", erp.list_service_items, at_most=age)
     return page_of(_aged(answer, kept), _by_id, cursor, limit)
 
 
 @router.get("/rate-cards", summary="List rate cards", operation_id="listRateCards")
 async def list_rate_cards(
-    caller: Caller, rooms: InRooms, answer: Response, cursor: Cursor = None, limit: Limit = 100
+    caller: Caller, rooms: InRooms, answer: Response, age: AtMost, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[RateCard]:
     """All rate cards with their effective dates, by id."""
     erp = rooms.catalog.erp(caller.tenant)
-    kept = await rooms.reference.get(caller.tenant, "rate_cards", erp.list_rate_cards)
+    kept = await rooms.reference.get(caller.tenant, "rate_cards", erp.list_rate_cards, at_most=age)
     return page_of(_aged(answer, kept), _by_id, cursor, limit)
 
 

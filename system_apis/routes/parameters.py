@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from shared.identity.principal import Principal
@@ -20,7 +21,7 @@ from system_apis.intake import Intake
 from system_apis.reference_cache import ReferenceCache
 from system_apis.schema_watch import SchemaWatch
 
-__all__ = ("Caller", "Cursor", "EntityId", "InRooms", "Limit", "ModifiedSince", "Rooms", "current_rooms")
+__all__ = ("AtMost", "Caller", "Cursor", "EntityId", "InRooms", "Limit", "ModifiedSince", "Rooms", "current_rooms")
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _INSTANT: Final = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt ]")
@@ -50,6 +51,29 @@ ModifiedSince = Annotated[
         examples=["2026-10-01T00:00:00Z"],
     ),
 ]
+_MAX_AGE: Final = re.compile(r"(?:^|,)\s*max-age=(\d{1,9})\s*(?:,|$)", re.IGNORECASE)
+_NO_CACHE: Final = re.compile(r"(?:^|,)\s*no-(?:cache|store)\s*(?:,|$)", re.IGNORECASE)
+
+
+def _at_most(
+    cache_control: Annotated[
+        str | None,
+        Header(
+            alias="Cache-Control",
+            max_length=255,
+            description="How old reference data may be: `no-cache` has it read from the ERP, `max-age` names seconds.",
+            examples=["no-cache"],
+        ),
+    ] = None,
+) -> float:
+    """Seconds (RFC 9111, 5.2.1); directives that say nothing about age are let pass, as the RFC wants it."""
+    if cache_control and _NO_CACHE.search(cache_control):
+        return 0.0
+    found = _MAX_AGE.search(cache_control or "")
+    return float(found[1]) if found else math.inf
+
+
+AtMost = Annotated[float, Depends(_at_most)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most rows of a page.", examples=[100])]
 
 

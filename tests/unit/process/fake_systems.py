@@ -244,7 +244,7 @@ class FakeErp:
         self.schedules: dict[str, BillingSchedule] = {}
         self.closed: list[str] = []
 
-    async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
+    async def list_legal_entities(self, *, now: bool = False) -> tuple[LegalEntity, ...]:
         return tuple(self.entities)
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:

@@ -100,3 +100,19 @@ async def test_a_list_is_read_on_to_its_end(tier: Tier) -> None:
         if cursor is None:
             break
     assert sorted(seen) == [f"D{number:04d}" for number in range(7)]
+
+
+async def test_who_bills_has_prices_read_from_the_erp_and_others_say_how_old_they_may_be(tier: Tier) -> None:
+    async def asked(**headers: str) -> tuple[str, int]:
+        calls = tier.vendors["harbour"].erp.simulator.wire.calls
+        before = sum(calls.values())
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await tier.ask("GET", "/erp/v1/rate-cards", headers=named)
+        assert answer.status_code == 200, answer.text
+        return answer.headers["age"], sum(calls.values()) - before
+
+    assert (await asked())[1] > 0
+    assert await asked() == ("0", 0)
+    assert await asked(cache_control="max-age=30, only-if-cached") == ("0", 0)
+    assert (await asked(cache_control="no-cache"))[1] > 0
+    assert (await asked(cache_control="Max-Age=0"))[1] > 0

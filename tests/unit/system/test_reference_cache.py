@@ -72,3 +72,15 @@ async def test_an_error_is_not_kept() -> None:
         await cache.get("harbour", "items", erp.read)
     erp.is_down = False
     assert (await cache.get("harbour", "items", erp.read)).content == "first"
+
+
+async def test_who_bills_may_ask_for_what_is_there_now() -> None:
+    erp, clock = Erp(), Clock()
+    cache = ReferenceCache(60, clock)
+    await cache.get("harbour", "rates", erp.read)
+    erp.content = "dearer"
+    clock.now += 10
+    assert (await cache.get("harbour", "rates", erp.read, at_most=30)).content == "first"
+    assert (await cache.get("harbour", "rates", erp.read, at_most=0)).content == "dearer"
+    assert (await cache.get("harbour", "rates", erp.read)).content == "dearer", "and the others have it as well"
+    assert erp.reads == 2
