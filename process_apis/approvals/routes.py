@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,7 +24,7 @@ from process_apis.approvals.models import (
 )
 from process_apis.approvals.store import Approvals
 from shared.canonical.references import Identifier, Page
-from shared.errors.taxonomy import PlatformError
+from shared.errors.taxonomy import Overloaded, PlatformError
 from shared.identity.principal import Principal
 from shared.persistence import Database
 from shared.serving.parameters import ID_PATTERN, Limit, PlaceCursor
@@ -34,6 +35,7 @@ ApprovalId = Annotated[
     str, Path(pattern=ID_PATTERN, max_length=120, description="Id of the approval.", examples=["apr_4r7c2m5xk3ta"])
 ]
 _AT_ONCE = 6
+_BULK_SECONDS = 15.0  # well below what callers wait for an answer
 _log = get_logger(__name__)
 
 Notify = Callable[[str, str, Any], Awaitable[bool]]
@@ -112,14 +114,20 @@ def approval_router(desk: ApprovalDesk) -> APIRouter:
 
     @router.post("/decisions", summary="Decide many approvals", operation_id="decideApprovals")
     async def decide_approvals(caller: Caller, body: BulkDecisions) -> BulkOutcomes:
-        """Up to 200 decisions; each succeeds or fails for itself, outcomes come in the order asked."""
+        """Up to 200 decisions; each succeeds or fails for itself, outcomes come in the order asked.
+
+        Those whose turn does not come in time are answered `overloaded` and were not taken: ask for them again.
+        """
         gate = asyncio.Semaphore(_AT_ONCE)
+        until = time.monotonic() + _BULK_SECONDS
         decider = _decider(caller)
 
         async def one(wish: BulkDecision) -> BulkOutcome:
             decision = DecisionBody(decision=wish.decision, comment=wish.comment)
             try:
                 async with gate:
+                    if time.monotonic() > until:
+                        raise Overloaded
                     decided = await desk.decide(caller.tenant, wish.approval_id, decision, decider)
             except PlatformError as refusal:
                 return BulkOutcome(

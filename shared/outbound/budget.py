@@ -91,13 +91,16 @@ class Office:
         _shared.set(1)
 
     async def use_of(self, owner: str, system: str, facts: BudgetFacts) -> BudgetUse:
-        """How much of an owner's budget for a system is in use; a connector may keep further ones for single calls."""
-        window = (facts.requests, facts.per_seconds)
-        for budget in self.budgets:
-            of = budget.facts
-            if (budget.owner, budget.system, (of.requests, of.per_seconds)) == (owner, system, window):
-                return await budget.use()
-        return BudgetUse(0, 0, is_shared=False)
+        """How much of an owner's budget for a system is in use.
+
+        `facts` are those the connector declares; the owner's own may differ, and a connector may keep further,
+        narrower ones for single calls: the widest of the declared window counts.
+        """
+        kept = [one for one in self.budgets if (one.owner, one.system) == (owner, system)]
+        if not kept:
+            return BudgetUse(0, 0, is_shared=False)
+        wide = {id(one): one.facts.requests / one.facts.per_seconds for one in kept}
+        return await max(kept, key=lambda one: (one.facts.per_seconds == facts.per_seconds, wide[id(one)])).use()
 
 
 OFFICE: Final = Office()

@@ -97,6 +97,18 @@ async def test_every_replica_sees_how_much_is_used(offices: list[Office]) -> Non
     assert (await second.use()).in_flight == 0
 
 
+async def test_the_use_told_is_of_the_widest_budget_whatever_the_owner_set_it_to(offices: list[Office]) -> None:
+    declared = Facts(requests=190, per_seconds=10, at_once=5)
+    own = budgets(offices[:1], Facts(requests=50, per_seconds=10, at_once=5))[0]
+    searches = budgets(offices[:1], Facts(requests=4, per_seconds=1, at_once=4))[0]
+    async with own.place(time.monotonic() + 1), searches.place(time.monotonic() + 1):
+        pass
+    async with own.place(time.monotonic() + 1):
+        use = await offices[0].use_of("harbour", "vendor", declared)
+    assert (use.in_flight, use.in_window) == (1, 2)
+    assert (await offices[0].use_of("islands", "vendor", declared)).in_window == 0
+
+
 async def test_a_place_of_a_killed_replica_is_free_after_its_lease(offices: list[Office]) -> None:
     facts = Facts(requests=100, per_seconds=60, at_once=1)
     dead = Budget(facts, system="vendor", owner="harbour", lease=0.3, office=offices[0])

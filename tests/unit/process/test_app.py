@@ -97,6 +97,22 @@ async def test_a_deal_goes_its_whole_way_over_http(tier: Tier) -> None:
     assert kpis["exception_rate"]["by_region"] == [{"key": "Central", "value": "0.0000", "sample": 1}]
 
 
+async def test_what_its_turn_did_not_come_for_stays_open_and_is_told_so(
+    tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tier.systems.add_deal()
+    await tier.post("/quote-to-project/v1/runs", {"opportunity_id": "opp_1"}, who="olga")
+    await tier.deal_in("awaiting_approval")
+    open_ones = (await tier.get("/approvals/v1/approvals", status="open", kind="delivery"))["items"]
+    many = {"decisions": [{"approval_id": each["id"], "decision": "approve"} for each in open_ones]}
+    with monkeypatch.context() as hurried:
+        hurried.setattr("process_apis.approvals.routes._BULK_SECONDS", -1.0)
+        late = (await tier.post("/approvals/v1/decisions", many, who="dan")).json()
+    assert [(each["status"], each["code"]) for each in late["outcomes"]] == [(503, "overloaded")]
+    assert (await tier.get("/approvals/v1/approvals", status="open", kind="delivery"))["items"] == open_ones
+    assert (await tier.post("/approvals/v1/decisions", many, who="dan")).json()["decided"] == 1
+
+
 async def test_a_remedy_over_http_wakes_the_deal(tier: Tier) -> None:
     lines = tier.systems.add_deal().lines
     tier.systems.add_deal("1", lines=(lines[0].model_copy(update={"product_code": "GTXPro"}), lines[1]))
