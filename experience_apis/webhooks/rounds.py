@@ -93,7 +93,8 @@ class Rounds:
                 continue
             if not begun:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), _IDLE_SECONDS)
+                    async with asyncio.timeout(_IDLE_SECONDS):  # wait_for may swallow a cancellation (Python 3.11)
+                        await self._news.wait()
                 self._news.clear()
 
     async def begin(self) -> Sequence[asyncio.Task[None]]:

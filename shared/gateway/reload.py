@@ -156,4 +156,5 @@ def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, dict[s
 
 async def _wait(event: Awaitable[object], seconds: float | None) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(event, seconds)
+        async with asyncio.timeout(seconds):
+            await event

@@ -203,7 +203,8 @@ class Intake:
                         running.add(task)
                         task.add_done_callback(ended)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), _IDLE_SECONDS)
+                    async with asyncio.timeout(_IDLE_SECONDS):  # wait_for may swallow a cancellation (Python 3.11)
+                        await news.wait()
         finally:
             for task in running:
                 task.cancel()

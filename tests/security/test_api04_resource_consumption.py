@@ -106,7 +106,8 @@ async def test_a_body_that_trickles_ends_with_the_deadline_and_holds_up_nobody(h
         writer.write(head.encode())
     assert (await house.ask("process", "GET", "/kpis/v1/kpis")).status_code == 200
     for reader, writer in slow:
-        line = await asyncio.wait_for(reader.readline(), 10)
+        async with asyncio.timeout(10):
+            line = await reader.readline()
         assert line.split()[1] in {b"408", b"504"}, line
         writer.close()
 

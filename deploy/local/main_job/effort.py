@@ -14,7 +14,7 @@ from deploy.local.processes import Processes
 _EVERY = 2.0
 _MIB = 2**20
 _US = "main job"
-_WITH_CHILDREN = frozenset({"postgres"})
+_WITH_CHILDREN = frozenset({"postgres", "sandbox"})  # below the sandbox: a real suite and its database
 
 
 class EffortWatch:
@@ -57,7 +57,7 @@ def _effort(process: psutil.Process, *, with_children: bool) -> tuple[int, float
     """Bytes and processor seconds of a process, or of its whole family."""
     private, shared, seconds = 0, 0, 0.0
     try:
-        family = [process, *process.children()] if with_children else [process]
+        family = [process, *process.children(recursive=True)] if with_children else [process]
     except psutil.NoSuchProcess:
         return 0, 0.0
     for member in family:

@@ -98,7 +98,8 @@ async def test_it_flushes_by_itself_and_at_the_end() -> None:
     handler = UsageHandler(recorder, "things", "v1", "GET /things")
     await recorder.start()
     answered(handler, 200)
-    await asyncio.wait_for(sink.came.wait(), 5)
+    async with asyncio.timeout(5):
+        await sink.came.wait()
     answered(handler, 200)
     await recorder.aclose()
     assert sum(row.counts.calls for row in sink.rows) == 2

@@ -91,7 +91,8 @@ class UsageRecorder:
     async def _run(self) -> None:
         while not self._stopping.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._every)
+                async with asyncio.timeout(self._every):
+                    await self._stopping.wait()
             await self.flush()
 
     def _drained(self) -> list[UsageOfHour]:
