@@ -71,6 +71,15 @@ class Admission(StrEnum):
     LATE = "late"
 
 
+class DriftSeen(DealModel):
+    """A place where the mapping no longer fits the system's schema."""
+
+    entity: str
+    field: str
+    kind: str
+    reason: str
+
+
 class Ability(DealModel):
     """What a connected system can do in its role, by entity; `legal_entities` are those whose ERP it is alone."""
 
@@ -78,6 +87,7 @@ class Ability(DealModel):
     role: str
     legal_entities: tuple[str, ...] | None
     can: dict[str, tuple[str, ...]]
+    drift: tuple[DriftSeen, ...] = ()
 
 
 class DealFacts(DealModel):

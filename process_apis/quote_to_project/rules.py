@@ -27,6 +27,9 @@ _ALWAYS = (
 _BY_TIME = (("psa", "time_entries.list_since"),)
 _BY_MILESTONE = (("psa", "milestones.list_since"), ("erp", "billing_schedules.amend"))
 
+_IN_THE_WAY = frozenset({"object_missing", "field_missing", "field_renamed", "field_newly_required", "field_read_only"})
+"""Kinds of drift with which a record could not be read or written; others are only shown to operators."""
+
 # code → who is asked to act, and what to do: one row per code, the order of the firm's manual.
 _REMEDIES: dict[str, tuple[OwnerRole, str]] = {
     "approval_expired": (OwnerRole.DELIVERY, "Retry: the approvals are asked for again."),
@@ -48,6 +51,10 @@ _REMEDIES: dict[str, tuple[OwnerRole, str]] = {
         "Enter the customer's purchase order on the contract in the CRM.",
     ),
     "quote_not_won": (OwnerRole.ACCOUNT_TEAM, "Close the opportunity as won in the CRM."),
+    "schema_drift": (
+        OwnerRole.OPERATIONS,
+        "Bring the field back in the connected system, or name its new place in the tenant's mapping; then retry.",
+    ),
     "service_code_unmapped": (
         OwnerRole.FINANCE,
         "Add the service to the ERP's catalog, or supply a product alias here.",
@@ -148,6 +155,13 @@ def _about_the_systems(facts: DealFacts) -> Iterator[Finding]:
                 f"{system.name}, the {role.upper()} of this deal, cannot {verb.replace('_', ' ')} {_words(entity)}."
             )
             yield finding("capability_missing", f"systems.{role}.{act}", reason)
+    for role in ("crm", "psa", "erp"):
+        if (system := _system(facts, role)) is None:
+            continue
+        for drift in system.drift:
+            if drift.kind in _IN_THE_WAY:
+                reason = f"The schema of {system.name} changed: {drift.reason}."
+                yield finding("schema_drift", f"systems.{role}.{drift.entity}.{drift.field}", reason)
 
 
 def acts_needed(facts: DealFacts) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,17 @@ from process_apis.systems.fresh import Fresh
 from process_apis.systems.wire import SystemWire
 
 
+class Drift(BaseModel):
+    """A place where the mapping no longer fits the system's schema: canonical entity and field, and what was found."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    entity: str
+    field: str
+    kind: str
+    reason: str
+
+
 class ConnectedSystem(BaseModel):
     """A system in a role: what it can do, by entity; `legal_entities` are those it serves alone."""
 
@@ -19,6 +30,7 @@ class ConnectedSystem(BaseModel):
     role: str
     legal_entities: tuple[str, ...] | None = None
     can: dict[str, tuple[str, ...]]
+    drift: tuple[Drift, ...] = ()
 
 
 class Connectors(Protocol):

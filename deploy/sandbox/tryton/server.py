@@ -117,7 +117,7 @@ class Cluster:
     def copy(self, source: str, target: str) -> None:
         """Make `target` anew as a copy; nobody may be at work in `source`."""
         self.run("DROP DATABASE IF EXISTS {target} WITH (FORCE)", target=target)
-        self.run("CREATE DATABASE {target} TEMPLATE {source}", target=target, source=source)
+        self.run("CREATE DATABASE {target} TEMPLATE {source} STRATEGY FILE_COPY", target=target, source=source)
 
     def dump(self, database: str, file: Path) -> None:
         """Write a database to a file."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_apis.quote_to_project.models import Ability, DealFacts
+from process_apis.quote_to_project.models import Ability, DealFacts, DriftSeen
 from process_apis.quote_to_project.plans import deal_plan
 from process_apis.quote_to_project.rules import approvals_needed, findings, template_for
 from process_apis.tenants import Tenants
@@ -123,6 +123,24 @@ def test_the_erp_of_the_deals_own_legal_entity_counts() -> None:
     assert codes(facts(abilities=(unable, able))) == []
     others = ability(entities=("HC-ELSEWHERE",))
     assert codes(facts(abilities=(unable, others))) == ["capability_missing"]
+
+
+def drifted(kind: str) -> Ability:
+    seen = DriftSeen(entity="invoice", field="period", kind=kind, reason="invoice has no field custbody_tl_period")
+    return ability().model_copy(update={"drift": (seen,)})
+
+
+@pytest.mark.parametrize("kind", ["object_missing", "field_missing", "field_renamed", "field_newly_required"])
+def test_a_schema_that_changed_is_said_before_anything_is_created(kind: str) -> None:
+    found = findings(facts(abilities=(drifted(kind),)), RULES.tax_id_countries)
+    assert [(each.code, each.field, each.owner.value) for each in found] == [
+        ("schema_drift", "systems.erp.invoice.period", "operations")
+    ]
+    assert found[0].reason == "The schema of some-erp changed: invoice has no field custbody_tl_period."
+
+
+def test_a_value_that_is_not_mapped_yet_holds_up_no_deal() -> None:
+    assert codes(facts(abilities=(drifted("value_unmapped"),))) == []
 
 
 def test_an_item_of_another_entitys_erp_is_none_of_this_deal() -> None:
