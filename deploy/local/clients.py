@@ -78,7 +78,7 @@ CLIENTS = (
     DemoClient(
         "sandbox-operator",
         "The sandbox's operator: asks connectors to poll",
-        scopes=("intake.write", "connectors.read"),
+        scopes=("intake.write", "connectors.read", "crm.read"),
         audiences=(SYSTEM_AUDIENCE,),
     ),
     DemoClient(

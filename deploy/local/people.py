@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from deploy.local.clients import TENANT
-from deploy.sandbox.salesforce.ids import make_id
-from shared.canonical.references import canonical_id
 
-# the sandbox numbers its accounts in the order the firm is loaded; this one has four deals
-_CUSTOMER_OF_THE_SAMPLE_FIRM = canonical_id("customer", TENANT, "salesforce", make_id("001", 13))
+_NOBODYS = ("cus_of_nobody_yet",)  # until a firm is loaded; a customer's person without customers would be refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +21,10 @@ class DemoPerson:
     full_name: str
     roles: tuple[str, ...]
     subject: str | None = None
-    customers: tuple[str, ...] = ()
+    is_customers: bool = False
 
-    def seed(self, password: str) -> dict[str, Any]:
-        """The person as the issuer's users file wants it."""
+    def seed(self, password: str, customers: Sequence[str]) -> dict[str, Any]:
+        """The person as the issuer's users file wants it; `customers` are those of the customers' people."""
         seed: dict[str, Any] = {
             "name": self.name,
             "full_name": self.full_name,
@@ -37,8 +34,8 @@ class DemoPerson:
         }
         if self.subject:
             seed["subject"] = self.subject
-        if self.customers:
-            seed["customers"] = list(self.customers)
+        if self.is_customers:
+            seed["customers"] = list(customers)
         return seed
 
 
@@ -48,14 +45,14 @@ PEOPLE = (
     DemoPerson("fiona", "Fiona, finance lead", ("finance_lead",)),
     DemoPerson("olga", "Olga, operations", ("operator",)),
     DemoPerson("alex", "Alex, account manager", ("account_manager",)),
-    DemoPerson("carla", "Carla, a customer's person", ("customer",), customers=(_CUSTOMER_OF_THE_SAMPLE_FIRM,)),
+    DemoPerson("carla", "Carla, a customer's person", ("customer",), is_customers=True),
     DemoPerson("dora", "Dora, developer", ("developer",)),
     DemoPerson("ada", "Ada, administrator", ("administrator",)),
 )
 PERSON_NAMES = tuple(person.name for person in PEOPLE)
 
 
-def users_document(passwords: Mapping[str, str]) -> str:
-    """The users file with these passwords."""
-    seeds = [person.seed(passwords[person.name]) for person in PEOPLE]
+def users_document(passwords: Mapping[str, str], *, customers: Sequence[str] = _NOBODYS) -> str:
+    """The users file with these passwords; `customers` are what the customer's person sees."""
+    seeds = [person.seed(passwords[person.name], customers) for person in PEOPLE]
     return yaml.safe_dump({"users": seeds}, sort_keys=False, allow_unicode=True)

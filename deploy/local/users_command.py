@@ -169,6 +169,16 @@ def unlock(name: Name, state: StateDir = None) -> None:
     out.print(f"unlocked: {name}", highlight=False)
 
 
+async def enrol(places: Places) -> None:
+    """Make the installation's people those of its users file, as its next start would. Raises JobFailed."""
+    from experience_apis.identity.people.seeds import enrol_people  # noqa: PLC0415 - loads the tier's code
+
+    async def work(office: _Office) -> None:
+        await enrol_people(places.users_file, people=office.people, keeper=office.keeper, book=office.book)
+
+    await _in_office(_database_url(places.root), work)
+
+
 async def _switched(office: _Office, name: str, *, is_enabled: bool) -> None:
     person = await _known(office, name)
     await office.people.set_enabled(person.name, is_enabled=is_enabled)

@@ -61,9 +61,22 @@ def run_load(firm: Firm, places: Places, console: Console, *, as_json: bool) -> 
     with _logs_named(places):
         shutil.rmtree(places.report_dir, ignore_errors=True)
         _work(firm, installation, processes, display_for(console, is_quiet=as_json), report)
+        customer = asyncio.run(_portal_opened(firm, installation))
     report.seconds["everything"] = time.monotonic() - began
     _tell(report, places, console, as_json=as_json)
+    if customer and not as_json:
+        console.print(f"Carla, who logs in for a customer, sees {customer}.", highlight=False)
     return report
+
+
+async def _portal_opened(firm: Firm, installation: Installation) -> str | None:
+    job = MainJob(firm, installation, Silent())
+    try:
+        return await job.open_portal()
+    except httpx.HTTPError as error:
+        raise JobFailed(f"{type(error).__name__}: {error}") from error
+    finally:
+        await job.aclose()
 
 
 def _refuse_stopped(places: Places, processes: Processes) -> None:

@@ -98,6 +98,10 @@ class Desk:
         """Every connector is asked what changed."""
         await self.operator.post("/intake/v1/polls")
 
+    async def customers(self) -> Sequence[Item]:
+        """The CRM's customers as our ids know them."""
+        return await self.operator.all("/crm/v1/customers", limit=_PAGE)
+
     async def unread_hints(self) -> int:
         """Changes the system tier knows of and has not read yet."""
         page = await self.operator.get("/connectors/v1/connectors")

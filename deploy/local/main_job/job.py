@@ -13,6 +13,7 @@ from deploy.local.firm import Firm
 from deploy.local.installation import Installation
 from deploy.local.main_job import billing, cash, deals
 from deploy.local.main_job.desk import Desk
+from deploy.local.main_job.portal import open_portal
 from deploy.local.main_job.progress import Display
 from deploy.local.main_job.read_back import read_back
 from deploy.local.main_job.vendors import Vendors
@@ -32,6 +33,7 @@ class MainJob:
     def __init__(self, firm: Firm, installation: Installation, display: Display) -> None:
         """The house must be up."""
         self._firm = firm
+        self._installation = installation
         self._display = display
         self._http = httpx.AsyncClient(timeout=60, trust_env=False, limits=_CONNECTIONS)
         self._vendors = Vendors(installation, self._http)
@@ -81,6 +83,10 @@ class MainJob:
         async with self._timed("deals"):
             standing = await deals.settle(self._firm, self._desk, self._vendors, self._display, fixes)
         return await self._deliver(AFTER_FIXES, standing)
+
+    async def open_portal(self) -> str | None:
+        """The customer's person sees a customer of the firm from now on; its name."""
+        return await open_portal(self._firm, self._installation, self._desk)
 
     async def _deliver(self, phase: str, standing: deals.Standing) -> PhaseReport:
         async with self._timed("booking"):
