@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Cell:
     rows: int = 0
     calls: int = 0
     peak_mib: int = 0
+    calls_each: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
 
     @property
     def is_equal(self) -> bool:
@@ -60,6 +61,7 @@ class Cell:
             "rows": self.rows,
             "seconds": round(self.seconds, 1),
             "vendor_calls": self.calls,
+            "vendor_calls_each": {what: dict(each) for what, each in self.calls_each.items()},
             "peak_mib": self.peak_mib,
             "failure": self.failure,
             "differences": list(self.differences[:20]),
@@ -116,6 +118,7 @@ def run_cell(firm: Firm, outcome: Path, choice: Choice, state: Path) -> Cell:
         rows=sum(one.rows for one in compared),
         calls=calls,
         peak_mib=report.peak_total_mib,
+        calls_each=report.calls_each,
     )
 
 

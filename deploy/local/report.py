@@ -100,6 +100,23 @@ class DemoReport:
         return as_expected(self.phases)
 
     @property
+    def calls_each(self) -> dict[str, dict[str, float]]:
+        """What one thing cost in calls to each vendor, over the whole run; listening to changes is in it.
+
+        A deal: from won to active. An invoice: reading its work, posting it, telling PSA and CRM.
+        """
+        last = self.phases[-1].document() if self.phases else {}
+        counts = {"deal": ("deals", last.get("activated", 0)), "invoice": ("billing", last.get("invoices", 0))}
+        return {
+            what: {
+                name: round(sum(phase.calls.get(step, {}).get(name, 0) for phase in self.phases) / count, 1)
+                for name in sorted({name for phase in self.phases for name in phase.calls.get(step, {})})
+            }
+            for what, (step, count) in counts.items()
+            if count
+        }
+
+    @property
     def document(self) -> dict[str, Any]:
         """The JSON report."""
         return {
@@ -110,6 +127,7 @@ class DemoReport:
             "seconds": {step: round(taken, 2) for step, taken in self.seconds.items()},
             "peak_memory_mib": {"together": self.peak_total_mib, **self.peak_mib},
             "cpu_seconds": self.cpu_seconds,
+            "vendor_calls_each": self.calls_each,
             "urls": dict(self.urls),
             "tables": str(self.folder),
         }
@@ -130,6 +148,8 @@ class DemoReport:
         steps = ", ".join(f"{step} {taken:.1f} s" for step, taken in self.seconds.items())
         console.rule("How long, how much")
         console.print(f"Times: {steps}", highlight=False)
+        each = (f"a {what}: " + _named(calls) for what, calls in self.calls_each.items())
+        console.print(f"Calls to vendors for {'; '.join(each)}", highlight=False)
         members = ", ".join(f"{name} {size}" for name, size in self.peak_mib.items())
         console.print(f"Peak memory: {self.peak_total_mib} MiB together ({members})", highlight=False)
         spent = ", ".join(f"{name} {taken:.0f} s" for name, taken in self.cpu_seconds.items())
@@ -194,6 +214,10 @@ def _show_phase(phase: PhaseReport, console: Console) -> None:
     else:
         console.print("DIFFERS from the expected tables:", style="red")
         console.print(phase.comparison.summary(), markup=False, highlight=False)
+
+
+def _named(calls: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {count:g}" for name, count in calls.items())
 
 
 def _calls(phase: PhaseReport) -> str:

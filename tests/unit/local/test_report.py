@@ -43,3 +43,24 @@ def test_totals_are_written_as_their_currency_does() -> None:
     assert totals([row, row]) == [
         {"currency": "USD", "invoices": "2", "net": "200.20", "tax": "0.00", "gross": "200.20", "paid": "0.00"}
     ]
+
+
+def phase(name: str, activated: int, invoices: int, calls: dict[str, dict[str, int]]) -> PhaseReport:
+    tables = {
+        "projects.csv": [{"outcome": "activated", "opportunity_id": str(n)} for n in range(activated)],
+        "invoices.csv": [{"opportunity_id": str(n)} for n in range(invoices)],
+        "totals.csv": [],
+        "time_states.csv": [],
+    }
+    return PhaseReport(name, tables, {}, calls=calls)
+
+
+def test_calls_of_all_phases_are_told_per_deal_and_per_invoice_of_the_end() -> None:
+    report = DemoReport("firm", {}, Path("report"))
+    assert report.calls_each == {}
+    report.phases = [
+        phase("first", 0, 1, {"load": {"crm": 99}, "deals": {"crm": 6}, "billing": {"erp": 1}}),
+        phase("second", 4, 3, {"deals": {"crm": 8, "erp": 5}, "billing": {"erp": 6, "psa": 4}}),
+    ]
+    assert report.calls_each == {"deal": {"crm": 3.5, "erp": 1.2}, "invoice": {"erp": 2.3, "psa": 1.3}}
+    assert report.document["vendor_calls_each"] == report.calls_each
