@@ -62,6 +62,7 @@ class TrytonConnector:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await self._roles["erp"].aclose()
         await self._client.aclose()
 
     async def ping(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -189,6 +190,10 @@ class Erp:
         except PeriodClosed:  # the draft would stand in nobody's way, but nobody waits for it either
             await self._client.delete("account.invoice", [held.id], company=held.company.id)
             raise
+
+    async def aclose(self) -> None:
+        """End what works in the background."""
+        await asyncio.gather(*(poster.aclose() for poster in self._posters.values()))
 
     async def find_invoice(self, invoice_id: str) -> Invoice | None:
         """By our id in its reference; a draft of ours is not an invoice yet."""

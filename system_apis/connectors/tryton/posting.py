@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 
 from shared.errors.taxonomy import Conflict, PeriodClosed, PlatformError, RuleViolated, VendorRejected
 from system_apis.connectors.tryton.client import TrytonClient
 
-_AT_ONCE = 25
+_AT_ONCE = 10
 _PAST = "invoice_payment_term"
 _MODEL = "account.invoice"
 _ABOUT_ONE = (VendorRejected, PeriodClosed, RuleViolated, Conflict)
@@ -23,25 +25,51 @@ class _Waiting:
 
 
 class Poster:
-    """Posts the drafts of one company one batch at a time; number sequences without gaps let nobody in meanwhile."""
+    """Posts the drafts of one company one batch at a time; number sequences without gaps let nobody in meanwhile.
+
+    A batch belongs to all who wait for it: that one of them runs out of time ends it for nobody.
+    """
 
     def __init__(self, client: TrytonClient, company: int) -> None:
         self._client = client
         self._company = company
-        self._waiting: list[_Waiting] = []
-        self._lock = asyncio.Lock()
+        self._waiting: deque[_Waiting] = deque()
+        self._at_work: asyncio.Task[None] | None = None
 
     async def post(self, invoice: int, *, is_past: bool) -> None:
         """Post one draft, alone or with others. Raises what Tryton says about this one."""
         mine = _Waiting(invoice, is_past, asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
-        async with self._lock:
-            if not mine.posted.done():
-                batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-                await self._post_all(batch)
+        if self._at_work is None or self._at_work.done():
+            # a context of its own: the deadline of whoever came first is not that of the others
+            self._at_work = asyncio.create_task(self._work(), context=Context(), name="posting of tryton")
         await mine.posted
 
+    async def aclose(self) -> None:
+        """End; what is under way at Tryton goes on there."""
+        if self._at_work is not None:
+            self._at_work.cancel()
+            await asyncio.gather(self._at_work, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch: list[_Waiting] = []
+            while self._waiting and len(batch) < _AT_ONCE:
+                one = self._waiting.popleft()
+                if not one.posted.done():  # who gave up before its turn is not posted
+                    batch.append(one)
+            try:
+                await self._post_all(batch)
+            except asyncio.CancelledError:
+                for one in (*batch, *self._waiting):
+                    one.posted.cancel()
+                raise
+            except Exception as error:  # noqa: BLE001 - whoever waits is told, the next batch is tried
+                _tell(batch, error)
+
     async def _post_all(self, batch: Sequence[_Waiting]) -> None:
+        if not batch:
+            return
         try:
             await self._press(batch)
         except _ABOUT_ONE as error:
@@ -52,11 +80,6 @@ class Poster:
                 await self._post_all([one])
         except PlatformError as error:
             _tell(batch, error)
-        except asyncio.CancelledError:
-            for one in batch:
-                if not one.posted.done():
-                    one.posted.cancel()
-            raise
         else:
             _tell(batch, None)
 
@@ -67,7 +90,7 @@ class Poster:
         await self._client.press(_MODEL, "post", [one.invoice for one in batch], company=self._company)
 
 
-def _tell(batch: Sequence[_Waiting], error: PlatformError | None) -> None:
+def _tell(batch: Sequence[_Waiting], error: Exception | None) -> None:
     for one in batch:
         if one.posted.done():
             continue

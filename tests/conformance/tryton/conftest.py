@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.sandbox.kit.environments import InstallFailed
 from deploy.sandbox.tryton.firm import TrytonConsultants, TrytonFinance, TrytonSales
-from deploy.sandbox.tryton.install import TrytonMissing, ensure
+from deploy.sandbox.tryton.install import ensure
 from deploy.sandbox.tryton.seed import INTEGRATION, PEOPLE
 from deploy.sandbox.tryton.server import DATABASE, TrytonServer
 from deploy.sandbox.tryton.session import TrytonSession
@@ -41,7 +42,7 @@ def tryton_site() -> Iterator[Site]:
     """The server, with a small firm in it."""
     try:
         programs = ensure()
-    except TrytonMissing as error:
+    except InstallFailed as error:
         pytest.skip(f"Tryton is not installed here and cannot be: {error}")
     site = Site(PASSWORDS, lambda: TrytonServer.start(programs))
     server = site.up()
