@@ -21,7 +21,7 @@ from deploy.local.supervisor import House
 from tests.durability.shift import Shift
 from tests.factories.little_deals import LittleDeal
 
-CASES_PER_OPERATION = int(os.environ.get("THROUGHLINE_FUZZ_CASES", "12"))
+CASES_PER_OPERATION = int(os.environ.get("THROUGHLINE_FUZZ_CASES", "6"))
 TIERS, PATIENCE = ("system", "process", "experience"), 600
 ROOT = Path(__file__).parents[2]
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"

@@ -183,11 +183,16 @@ class House:
         return await self.http.request(method, self.tiers[tier].url + path, headers=headers, **options)
 
     async def items(self, tier: str, path: str, tenant: str = OURS, **params: Any) -> list[dict[str, Any]]:
-        """All items of a list."""
+        """All items of a list; asked again where a tier says that it is overloaded, as one loop for all may be."""
         found: list[dict[str, Any]] = []
         cursor: dict[str, Any] = {}
+        patience = 20
         while True:
             answer = await self.ask(tier, "GET", path, tenant=tenant, params=params | cursor)
+            if answer.status_code == 503 and answer.json()["code"] == "overloaded" and patience:
+                patience -= 1
+                await asyncio.sleep(float(answer.headers["retry-after"]))
+                continue
             assert answer.status_code == 200, f"{path}: {answer.text}"
             told = answer.json()
             found += told["items"]

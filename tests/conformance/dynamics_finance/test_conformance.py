@@ -207,7 +207,7 @@ class TestDynamicsFinance(ConformanceSuite):
         await connector.create_invoice(draft())
         async with httpx.AsyncClient(trust_env=False) as client:
             firm = people(bench.sandbox.base_url, client)
-            (row,) = await firm.read_invoices()
+            row = (await firm.read_invoices())[0]
             await firm.pay(row.record_id, Decimal("1.00"), date(2026, 11, 5), "PAY-1")
         return "payment"
 
