@@ -181,7 +181,8 @@ async def test_a_restarted_server_is_found_again() -> None:
         server.start()
         await until(lambda: bus.is_connected, 40)
         await published(bus, event(2))
-        await until(lambda: len(taken.ids) == 2, 40)
+        await until(lambda: "cus_1:2" in taken.ids, 40)
+        assert set(taken.ids) == {"cus_1:1", "cus_1:2"}, "the first may come twice: its acknowledgement may be lost"
         await bus.ping()
         await bus.aclose()
 
