@@ -102,7 +102,7 @@ def _newly_required(fields: FieldMap, told: Described) -> Iterator[DriftFinding]
     for entity, places in fields.items():
         written = _written(places)
         given.setdefault(places.object, set()).update(written)
-        if written:
+        if written and not places.amended:
             entity_of.setdefault(places.object, entity)
     for called, entity in entity_of.items():
         for fact in told.get(called, ()):

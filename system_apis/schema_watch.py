@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -21,6 +22,8 @@ _checked = counter(
 )
 _FIRST_SECONDS: Final = 5.0
 _LONGEST: Final = 120.0
+_WHILE_STANDING: Final = 30.0
+"""Seconds between checks while something does not fit: what somebody mends should not be told as broken for long."""
 
 
 class SchemaWatch:
@@ -32,6 +35,7 @@ class SchemaWatch:
         self._every = every_seconds
         self._connections = {(one.tenant, one.vendor): one for one in catalog.all()}
         self._tasks: list[asyncio.Task[None]] = []
+        self._looking: dict[tuple[str, str], asyncio.Lock] = {}
 
     def start(self) -> None:
         """Begin checking."""
@@ -64,8 +68,22 @@ class SchemaWatch:
         _standing.labels(bound.tenant, bound.vendor).set(len(found))
         return found
 
-    async def standing(self, bound: Bound) -> tuple[list[StandingFinding], datetime | None]:
-        """What does not fit at present, and when that was last looked at."""
+    async def standing(
+        self, bound: Bound, *, at_most: float = math.inf
+    ) -> tuple[list[StandingFinding], datetime | None]:
+        """What does not fit at present, and when that was last looked at.
+
+        Findings older than `at_most` seconds are looked at again first, once for all who ask; a vendor that cannot be
+        asked leaves them as they stand.
+        """
+        async with self._looking.setdefault((bound.tenant, bound.vendor), asyncio.Lock()):
+            told = await self._standing(bound)
+            if not told[0] or _age(told[1]) < at_most:
+                return told
+            await self._survived(bound)
+            return await self._standing(bound)
+
+    async def _standing(self, bound: Bound) -> tuple[list[StandingFinding], datetime | None]:
         findings = await self._store.standing(bound.tenant, bound.vendor)
         return findings, await self._store.checked_at(bound.tenant, bound.vendor)
 
@@ -73,7 +91,11 @@ class SchemaWatch:
         pause = min(_FIRST_SECONDS, self._every)
         while True:
             await asyncio.sleep(pause)
-            pause = self._every if await self._survived(bound) else min(self._every, _LONGEST)
+            if not await self._survived(bound):
+                pause = min(self._every, _LONGEST)
+            else:
+                stands = await self._store.standing(bound.tenant, bound.vendor)
+                pause = min(self._every, _WHILE_STANDING) if stands else self._every
 
     async def _survived(self, bound: Bound) -> bool:
         with bind(tenant=bound.tenant, correlation_id=new_correlation_id()):
@@ -86,3 +108,7 @@ class SchemaWatch:
             code = outcome.code if isinstance(outcome, PlatformError) else "defect"
             _checked.labels(bound.vendor, code if failed else "ok").inc()
             return not failed
+
+
+def _age(checked_at: datetime | None) -> float:
+    return math.inf if checked_at is None else (datetime.now(UTC) - checked_at).total_seconds()

@@ -149,7 +149,8 @@ class DemoReport:
         console.rule("How long, how much")
         console.print(f"Times: {steps}", highlight=False)
         each = (f"a {what}: " + _named(calls) for what, calls in self.calls_each.items())
-        console.print(f"Calls to vendors for {'; '.join(each)}", highlight=False)
+        if told := "; ".join(each):
+            console.print(f"Calls to vendors for {told}", highlight=False)
         members = ", ".join(f"{name} {size}" for name, size in self.peak_mib.items())
         console.print(f"Peak memory: {self.peak_total_mib} MiB together ({members})", highlight=False)
         spent = ", ".join(f"{name} {taken:.0f} s" for name, taken in self.cpu_seconds.items())

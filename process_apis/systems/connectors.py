@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from process_apis.systems.fresh import Fresh
 from process_apis.systems.wire import SystemWire
+
+_PATH: Final = "/connectors/v1/connectors"
 
 
 class Drift(BaseModel):
@@ -45,8 +47,15 @@ class ConnectorsApi:
     """The system tier's `/connectors/v1`."""
 
     def __init__(self, wire: SystemWire) -> None:
-        self._connected = Fresh(lambda: wire.whole(ConnectedSystem, "/connectors/v1/connectors"))
+        self._wire = wire
+        self._connected = Fresh(self._read)
 
     async def list_connectors(self) -> tuple[ConnectedSystem, ...]:
         """Every connected system in every role it plays, as it was a few seconds ago at most."""
         return await self._connected.get()
+
+    async def _read(self) -> tuple[ConnectedSystem, ...]:
+        told = await self._wire.whole(ConnectedSystem, _PATH)
+        if any(one.drift for one in told):  # somebody may have mended it since it was found
+            told = await self._wire.whole(ConnectedSystem, _PATH, at_most=0)
+        return told

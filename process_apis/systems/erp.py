@@ -111,7 +111,7 @@ class ErpApi:
     async def list_legal_entities(self, *, now: bool = False) -> tuple[LegalEntity, ...]:
         """All legal entities, approved or not."""
         if now:
-            return await self._wire.whole(LegalEntity, "/erp/v1/legal-entities", now=True)
+            return await self._wire.whole(LegalEntity, "/erp/v1/legal-entities", at_most=0)
         return await self._entities.get()
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
@@ -120,7 +120,7 @@ class ErpApi:
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         """All rate cards with all their effective dates."""
-        return await self._wire.whole(RateCard, "/erp/v1/rate-cards", now=True)
+        return await self._wire.whole(RateCard, "/erp/v1/rate-cards", at_most=0)
 
     async def amend_customer(self, customer: Customer, legal_entity_code: str) -> Written:
         """The customer, usable by that legal entity."""

@@ -41,25 +41,23 @@ class SystemWire:
         since: datetime | None = None,
         cursor: str | None = None,
         limit: int = 500,
-        now: bool = False,
+        at_most: float | None = None,
     ) -> Page[Model]:
-        """One page of a list of changes, oldest first; `now` has it read from the vendor, whatever is remembered."""
+        """One page of a list of changes, oldest first; `at_most`: seconds that what is remembered may be old."""
         params: dict[str, Any] = {"limit": limit}
         if since is not None:
             params["modified_since"] = since.isoformat()
         if cursor is not None:
             params["cursor"] = cursor
-        answer = await self._outbound.read(
-            "GET", path, params=params, headers={"Cache-Control": "no-cache"} if now else None
-        )
+        answer = await self._outbound.read("GET", path, params=params, headers=_freshness(at_most))
         return drift(_SYSTEM, Page[model], answer.json())
 
-    async def whole(self, model: type[Model], path: str, *, now: bool = False) -> tuple[Model, ...]:
-        """A short list, all its pages; `now`: from the vendor."""
+    async def whole(self, model: type[Model], path: str, *, at_most: float | None = None) -> tuple[Model, ...]:
+        """A short list, all its pages; `at_most`: seconds that what is remembered may be old, 0 for none."""
         items: list[Model] = []
         cursor: str | None = None
         while True:
-            page = await self.page(model, path, cursor=cursor, limit=100, now=now and cursor is None)
+            page = await self.page(model, path, cursor=cursor, limit=100, at_most=at_most if cursor is None else None)
             items.extend(page.items)
             cursor = page.next_cursor
             if cursor is None:
@@ -87,6 +85,12 @@ class SystemWire:
     async def aclose(self) -> None:
         """Give the connections back."""
         await self._outbound.aclose()
+
+
+def _freshness(at_most: float | None) -> dict[str, str] | None:
+    if at_most is None:
+        return None
+    return {"Cache-Control": f"max-age={at_most:.0f}" if at_most else "no-cache"}
 
 
 def _as(model: type[Model], answer: Answer) -> Model:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -16,7 +18,7 @@ from shared.outbound import OFFICE
 from shared.serving.paging import page_of
 from system_apis.catalog import CONNECTORS, Bound
 from system_apis.manifest import Budget
-from system_apis.routes.parameters import Caller, Cursor, InRooms, Limit, Rooms
+from system_apis.routes.parameters import AtMost, Caller, Cursor, InRooms, Limit, Rooms
 from system_apis.schema_drift import DriftKind
 from system_apis.scorecard import load_scorecard
 
@@ -144,10 +146,10 @@ class ConnectorHealth(ConnectorView):
     )
 
 
-async def _view(rooms: Rooms, bound: Bound) -> ConnectorView:
+async def _view(rooms: Rooms, bound: Bound, *, at_most: float = math.inf) -> ConnectorView:
     manifest = bound.connector.manifest
     used = await OFFICE.use_of(bound.tenant, bound.vendor, manifest.budget)
-    standing, checked_at = await rooms.schemas.standing(bound)
+    standing, checked_at = await rooms.schemas.standing(bound, at_most=at_most)
     freshness = await _freshness(rooms, bound)
     card = load_scorecard(CONNECTORS / bound.vendor)
     return ConnectorView(
@@ -197,11 +199,15 @@ def _key(view: ConnectorView) -> str:
 
 @router.get("/connectors", summary="List connectors", operation_id="listConnectors")
 async def list_connectors(
-    caller: Caller, rooms: InRooms, cursor: Cursor = None, limit: Limit = 100
+    caller: Caller, rooms: InRooms, age: AtMost, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[ConnectorView]:
-    """The tenant's connectors by name, one per role it plays: what each can do, how it is, how fresh, how it fits."""
+    """The tenant's connectors by name, one per role it plays: what each can do, how it is, how fresh, how it fits.
+
+    Drift that was found longer ago than `Cache-Control` allows is looked at again before it is told.
+    """
     bound = rooms.catalog.of_tenant(caller.tenant)
-    return page_of([await _view(rooms, each) for each in bound], _key, cursor, limit)
+    views = await asyncio.gather(*(_view(rooms, each, at_most=age) for each in bound))
+    return page_of(views, _key, cursor, limit)
 
 
 @router.get("/connectors/{name}", summary="Check a connector", operation_id="getConnector")

@@ -61,7 +61,7 @@ def _at_most(
         Header(
             alias="Cache-Control",
             max_length=255,
-            description="How old reference data may be: `no-cache` has it read from the ERP, `max-age` names seconds.",
+            description="How old what was read before may be: `no-cache` has it read afresh, `max-age` names seconds.",
             examples=["no-cache"],
         ),
     ] = None,

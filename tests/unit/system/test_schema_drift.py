@@ -143,3 +143,31 @@ async def test_it_is_checked_at_start_and_again_and_a_vendor_that_is_down_is_ask
                 await asyncio.sleep(0.01)
     finally:
         await watch.stop()
+
+
+async def test_who_must_know_has_it_looked_at_again_once_for_all_and_never_while_all_fits(
+    database: Database, fields: FieldMap
+) -> None:
+    vendor = Vendor()
+    watch, bound = watched(database, fields, vendor, every_seconds=0)
+    await watch.check(bound)
+    assert (await watch.standing(bound, at_most=0))[0] == []
+    assert vendor.asked == 1, "nothing stood, nobody was asked"
+    vendor.told = without("Region__c")
+    await watch.check(bound)
+    assert (await watch.standing(bound, at_most=60))[0]
+    assert vendor.asked == 2
+    vendor.told = None
+    assert (await watch.standing(bound, at_most=0))[0], "a vendor that is away leaves it as it stands"
+    vendor.told = {"Deal": WHOLE}
+    told = await asyncio.gather(*(watch.standing(bound, at_most=0) for _ in range(5)))
+    assert [standing for standing, _ in told] == [[]] * 5
+    assert vendor.asked == 4
+
+
+def test_rows_that_others_make_need_no_field_of_ours(fields: FieldMap) -> None:
+    required = FieldFacts("Stage__c", "text", is_required=True)
+    told = {"Deal": [*WHOLE, required]}
+    assert [one.kind for one in drift_findings(fields, told, {})] == [DriftKind.NEWLY_REQUIRED]
+    fields["opportunity"].amended = True
+    assert drift_findings(fields, told, {}) == ()
