@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
@@ -216,13 +216,24 @@ def _opened(
             raise Misconfigured(f"{where}.settings.{name}: must be an http(s) address")
     overrides = path.parent / chosen.fields if chosen.fields else None
     binding = Binding(path.stem, chosen.vendor, chosen.settings, chosen.secrets, overrides)
-    package = f"system_apis.connectors.{chosen.vendor}"
     intake: WebhookIntake | None = None
     try:
         fields = load_fields(folder, overrides)
         if (folder / "webhooks.py").exists():
-            intake = importlib.import_module(f"{package}.webhooks").open_intake(binding)
-        connector = importlib.import_module(f"{package}.connector").open_connector(binding)
+            intake = _opener(chosen.vendor, "webhooks", "open_intake")(binding)
+        connector = _opener(chosen.vendor, "connector", "open_connector")(binding)
     except (Misconfigured, ValueError) as error:
         raise Misconfigured(f"{where}: {error}") from error
     return connector, intake, fields
+
+
+def _opener(vendor: str, room: str, name: str) -> Callable[[Binding], Any]:
+    """What makes a connector (its intake) of a binding. Raises Misconfigured naming the file that lacks it."""
+    called = f"connectors/{vendor}/{room}.py"
+    try:
+        module = importlib.import_module(f"system_apis.connectors.{vendor}.{room}")
+    except (ImportError, SyntaxError, NameError, AttributeError, TypeError) as error:
+        raise Misconfigured(f"{called} cannot be imported: {type(error).__name__}: {error}") from error
+    if not callable(opener := getattr(module, name, None)):
+        raise Misconfigured(f"{called}: {name}(binding) is missing")
+    return opener

@@ -31,20 +31,20 @@ class FieldPlace(_Facts):
     """Where a canonical field stands: `path` with dots into parents, `values` vendor's value → ours.
 
     `custom` fields are not the vendor's own: whoever installs the connector makes them. `written` fields are those
-    the connector sets; `required` ones it cannot do without.
+    the connector sets. What it cannot do without is a field without default in `payloads.py`.
     """
 
     path: str = Field(min_length=1, max_length=300)
     values: dict[str, str] = {}
     custom: bool = False
     written: bool = False
-    required: bool = False
 
 
 class EntityPlace(_Facts):
     """The vendor's object that holds an entity, and its fields by canonical name.
 
-    `amended`: others make its rows; what the connector writes are fields of a row that stands.
+    Rows inside a row are an entity with an object of their own (`deals.lines`). `amended`: others make its rows; what
+    the connector writes are fields of a row that stands. Else every field the vendor demands must be `written`.
     """
 
     object: str = Field(min_length=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors.taxonomy import FieldFinding, Misconfigured
+from system_apis.ports.acts import Role, acts_of, acts_of_all
 
-Role = Literal["crm", "psa", "erp"]
 Means = Literal[
     "invalid_request",
     "not_found",
@@ -36,16 +38,16 @@ class _Facts(BaseModel):
 
 
 class Wire(_Facts):
-    """Protocol family and the page it is documented on."""
+    """Protocol family and the page it is documented on. `kind` is a free word: a neighbour's where it fits."""
 
     kind: str
-    version: str
+    version: str = Field(description="As the vendor calls it; stands in the README's table.")
     docs: str
     checked_on: date
 
 
 class Auth(_Facts):
-    """How the connector gets in."""
+    """How the connector gets in; `flow` is a free word that stands in the README's table."""
 
     flow: str
 
@@ -59,7 +61,7 @@ class Budget(_Facts):
 
 
 class Paging(_Facts):
-    """How lists are read on, and rows per page."""
+    """How lists are read on (a free word), and rows per page."""
 
     style: str
     size: int = Field(gt=0)
@@ -84,7 +86,7 @@ class Manifest(_Facts):
     auth: Auth
     budget: Budget
     paging: Paging
-    can: dict[str, tuple[str, ...]]
+    can: dict[str, tuple[str, ...]] = Field(description="Entity → verbs, in the words of `ports/acts.py`.")
     cannot: dict[str, str] = {}
     repeat: dict[str, Recognition] = {}
     errors: tuple[ErrorRule, ...] = ()
@@ -94,19 +96,48 @@ class Manifest(_Facts):
 
 def load_manifest(folder: Path) -> Manifest:
     """The manifest of a connector folder. Raises Misconfigured naming file, field and reason."""
-    path = folder / "manifest.yaml"
+    called = f"manifest.yaml of connector {folder.name}"
     try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document: Any = yaml.safe_load((folder / "manifest.yaml").read_text(encoding="utf-8"))
         manifest = Manifest.model_validate(document)
-    except (OSError, yaml.YAMLError) as error:
-        message = f"{path.name} of connector {folder.name} cannot be read: {error}"
-        raise Misconfigured(message) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise Misconfigured(f"{called} cannot be read: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        findings = [FieldFinding(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-        listed = "; ".join(f"{f.field}: {f.reason}" for f in findings)
-        message = f"{path.name} of connector {folder.name}: {listed}"
-        raise Misconfigured(message, findings=findings) from error
+        raise _refused(called, ((".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())) from None
     if manifest.name != folder.name:
-        message = f"manifest.yaml of connector {folder.name}: name: must equal the folder's name"
-        raise Misconfigured(message)
+        raise _refused(called, [("name", "must equal the folder's name")])
+    if strange := list(_strange_acts(manifest)):
+        raise _refused(called, strange)
     return manifest
+
+
+def _refused(called: str, found: Iterable[tuple[str, str]]) -> Misconfigured:
+    findings = [FieldFinding(field, reason) for field, reason in found]
+    return Misconfigured(f"{called}: {'; '.join(f'{f.field}: {f.reason}' for f in findings)}", findings=findings)
+
+
+def _strange_acts(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What `can` says and no port of its roles has a method for, with the word that was probably meant."""
+    acts = {act: method for role in manifest.plays for act, method in acts_of(role).items()} | acts_of_all()
+    verbs: dict[str, list[str]] = {}
+    for act in acts:
+        entity, _, verb = act.partition(".")
+        verbs.setdefault(entity, []).append(verb)
+    for entity, said in manifest.can.items():
+        if entity not in verbs:
+            told = f"no such entity in the ports of {', '.join(manifest.plays)}"
+            yield f"can.{entity}", f"{told}{_meant(entity, verbs) or f'; there are {_listed(verbs)}'}"
+            continue
+        for verb in said:
+            if verb not in verbs[entity]:
+                told = f"{verb} is no verb of the ports for it; there are {_listed(verbs[entity])}"
+                yield f"can.{entity}", f"{told}{_meant(verb, verbs[entity])}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

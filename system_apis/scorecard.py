@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from shared.errors.taxonomy import FieldFinding, Misconfigured
 
 
 class Score(BaseModel):
@@ -61,6 +63,17 @@ class Scorecard(BaseModel):
 
 
 def load_scorecard(folder: Path) -> Scorecard:
-    """The score file of a connector folder."""
-    document: Any = yaml.safe_load((folder / "conformance.yaml").read_text(encoding="utf-8"))
-    return Scorecard.model_validate(document)
+    """The score file of a connector folder. Raises Misconfigured naming file, field and reason."""
+    called = f"conformance.yaml of connector {folder.name}"
+    try:
+        document: Any = yaml.safe_load((folder / "conformance.yaml").read_text(encoding="utf-8"))
+        card = Scorecard.model_validate(document)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise Misconfigured(f"{called} cannot be read: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        findings = [FieldFinding(".".join(map(str, e["loc"])) or "file", e["msg"]) for e in error.errors()]
+        listed = "; ".join(f"{f.field}: {f.reason}" for f in findings)
+        raise Misconfigured(f"{called}: {listed}", findings=findings) from None
+    if card.connector != folder.name:
+        raise Misconfigured(f"{called}: connector: must equal the folder's name")
+    return card

@@ -14,11 +14,15 @@ from deploy.local.ports import PortProblem, Ports, refuse_busy
 from deploy.local.processes import Processes
 from deploy.local.secrets_file import SECRETS_FILE
 from deploy.sandbox.app import SandboxMisconfigured, read_options
+from deploy.sandbox.catalog import broken, vendors
 from experience_apis.identity.roles import role_book
 from experience_apis.identity.seeds import read_clients_file
 from shared.errors.taxonomy import Misconfigured
 from shared.gateway.document import DocumentRefused, load_documents
-from system_apis.catalog import open_catalog
+from system_apis.catalog import CONNECTORS, open_catalog
+from system_apis.fields import load_fields
+from system_apis.manifest import load_manifest
+from system_apis.scorecard import load_scorecard
 
 
 def configuration_problems(places: Places, ports: Ports) -> list[str]:
@@ -37,7 +41,21 @@ def configuration_problems(places: Places, ports: Ports) -> list[str]:
                 lambda: read_clients_file(aside.clients_file, role_book()),
                 lambda: read_options(Installation.of(aside, ports).sandbox_options_file),
             ]
-        return [*unusable, *(problem for check in checks for problem in _problems(check))]
+        return [*unusable, *(problem for check in checks for problem in _problems(check)), *connector_problems()]
+
+
+def connector_problems(connectors: Path = CONNECTORS) -> list[str]:
+    """What is wrong with the files of any connector, bound or not, and with its place in the sandbox."""
+    problems: list[str] = []
+    for folder in sorted(path.parent for path in connectors.glob("*/connector.py")):
+        for load in (load_manifest, load_fields, load_scorecard):
+            problems += _problems(lambda load=load, folder=folder: load(folder))
+        if (one := vendors().get(folder.name)) and not _problems(lambda folder=folder: load_manifest(folder)):
+            plays = load_manifest(folder).plays
+            if set(one.plays) != set(plays):
+                told = f"vendor.py says {', '.join(one.plays)}, manifest.yaml {', '.join(plays)}"
+                problems.append(f"connector {folder.name}: plays: {told}")
+    return [*problems, *broken().values()]
 
 
 def _write(places: Places, aside: Places, ports: Ports) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from deploy.sandbox.catalog import vendor, vendor_names
+from deploy.sandbox.catalog import VendorBroken, vendor, vendors
 from deploy.sandbox.kit.vendor import Role
 
 DEFAULTS: Final[Mapping[Role, str]] = {"crm": "salesforce", "psa": "kantata", "erp": "netsuite"}
@@ -74,8 +74,12 @@ def _erps(text: str) -> tuple[str, dict[str, str]]:
 
 def _refuse_unfit(role: Role, name: str, called: str = "") -> None:
     called = called or role.upper()
-    if name not in vendor_names():
-        fit = ", ".join(known for known in vendor_names() if role in vendor(known).plays)
-        raise ChoiceRefused(f"{called}={name}: there is no such vendor; for this role there are {fit}")
-    if role not in (plays := vendor(name).plays):
+    try:
+        plays = vendor(name).plays
+    except VendorBroken as error:
+        raise ChoiceRefused(f"{called}={name}: {error}") from error
+    except LookupError:
+        fit = ", ".join(known for known, one in vendors().items() if role in one.plays)
+        raise ChoiceRefused(f"{called}={name}: there is no such vendor; for this role there are {fit}") from None
+    if role not in plays:
         raise ChoiceRefused(f"{called}={name}: {name} plays {', '.join(plays)}, not {role}")

@@ -24,11 +24,12 @@ from deploy.local.places import Places
 from deploy.local.policies_command import app as policies
 from deploy.local.ports import PortProblem, Ports
 from deploy.local.processes import Processes, StartFailed
-from deploy.local.readme import ROOT, connector_table, renewed
+from deploy.local.readme import ROOT, documents
 from deploy.local.report import DemoReport
 from deploy.local.specs_command import app as specs
 from deploy.local.supervisor import ALL, House, stop_all
 from deploy.local.users_command import users_app
+from shared.errors.taxonomy import Misconfigured
 
 if TYPE_CHECKING:
     from deploy.local.matrix import Cell
@@ -59,7 +60,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         app()
-    except (PortProblem, StartFailed, FirmRefused, JobFailed, ChoiceRefused) as error:
+    except (PortProblem, StartFailed, FirmRefused, JobFailed, ChoiceRefused, Misconfigured) as error:
         err.print(f"throughline: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
 
@@ -220,6 +221,10 @@ def matrix(
 ) -> None:
     """Run the main job on every combination of vendors (those named are fixed) and print a table."""
     from deploy.local.matrix import combinations, run_matrix, show  # noqa: PLC0415 - loads vendors' wire clients; other commands need not wait
+    from deploy.sandbox.catalog import broken  # noqa: PLC0415 - the same
+
+    for reason in broken().values():
+        err.print(f"left out: {reason}", style="red", markup=False, highlight=False)
 
     def tell(number: int, total: int, cell: Cell) -> None:
         if not as_json:
@@ -277,21 +282,26 @@ def openapi(
 @app.command()
 def readme(
     is_check: Annotated[  # noqa: FBT002 - a flag of the command line
-        bool, typer.Option("--check", help="Write nothing; fail if the README would change.")
+        bool, typer.Option("--check", help="Write nothing; fail if one of them would change.")
     ] = False,
 ) -> None:
-    """Bring the README's table of connectors up to date."""
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    new = renewed(text, connector_table())
-    if new == text:
-        out.print("nothing changed", highlight=False)
-    elif is_check:
-        err.print("README.md: the table of connectors is out of date; run `throughline readme`", style="red")
+    """Bring the README's table of connectors and docs/conformance.md up to date."""
+    wanted = documents()
+    stale = {name: text for name, text in wanted.items() if _text_of(ROOT / name) != text}
+    for name, text in stale.items():
+        if is_check:
+            err.print(f"{name} is out of date; run `throughline readme`", style="red")
+        else:
+            (ROOT / name).write_text(text, encoding="utf-8")
+            out.print(f"written: {name}", highlight=False)
+    if stale and is_check:
         raise typer.Exit(1)
-    else:
-        path.write_text(new, encoding="utf-8")
-        out.print("written: README.md", highlight=False)
+    if not stale:
+        out.print("nothing changed", highlight=False)
+
+
+def _text_of(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 if __name__ == "__main__":

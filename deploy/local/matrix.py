@@ -24,7 +24,7 @@ from deploy.local.main_job.command import run_demo
 from deploy.local.places import Places
 from deploy.local.ports import Ports
 from deploy.local.processes import StartFailed
-from deploy.sandbox.catalog import vendor, vendor_names
+from deploy.sandbox.catalog import vendors
 from deploy.sandbox.kit.vendor import Role
 
 
@@ -69,8 +69,8 @@ class Cell:
 
 
 def players(role: Role) -> list[str]:
-    """Every vendor that can play the role."""
-    return [name for name in vendor_names() if role in vendor(name).plays]
+    """Every vendor that can play the role; a broken one cannot."""
+    return [name for name, one in vendors().items() if role in one.plays]
 
 
 def combinations(crm: str | None, psa: str | None, erp: str | None) -> Iterator[Choice]:

@@ -26,6 +26,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "time_states.csv": ("state", "entries", "hours"),
     "totals.csv": ("currency", "invoices", "net", "tax", "gross", "paid"),
 }
+_ARTICLE = {"deal": "a", "invoice": "an"}
 _SUMMED = ("net", "tax", "gross", "paid")
 
 
@@ -148,7 +149,7 @@ class DemoReport:
         steps = ", ".join(f"{step} {taken:.1f} s" for step, taken in self.seconds.items())
         console.rule("How long, how much")
         console.print(f"Times: {steps}", highlight=False)
-        each = (f"a {what}: " + _named(calls) for what, calls in self.calls_each.items())
+        each = (f"{_ARTICLE[what]} {what}: {_named(calls)}" for what, calls in self.calls_each.items())
         if told := "; ".join(each):
             console.print(f"Calls to vendors for {told}", highlight=False)
         members = ", ".join(f"{name} {size}" for name, size in self.peak_mib.items())

@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from deploy.sandbox.app import SandboxMisconfigured, build, read_options
+from deploy.sandbox.catalog import broken
 
 
 def main() -> None:
@@ -19,6 +20,9 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         app = build(read_options(arguments.options) if arguments.options else None)
+        if not arguments.options:
+            for reason in broken().values():
+                print(f"sandbox: left out: {reason}", file=sys.stderr)
     except SandboxMisconfigured as error:
         sys.exit(f"sandbox: {error}")
     uvicorn.run(app, host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False, lifespan="off")

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp
 
-from deploy.sandbox.catalog import vendor, vendor_names, vendors
+from deploy.sandbox.catalog import VendorBroken, vendor, vendor_names, vendors
 from deploy.sandbox.kit.control import sandbox_app
 from deploy.sandbox.kit.vendor import Kept
 
@@ -22,9 +22,18 @@ class SandboxMisconfigured(Exception):
 
 
 def build(options: Options | None = None) -> ASGIApp:
-    """The sandbox with the vendors that are named, or with all of them and secrets nobody else knows."""
+    """The sandbox with the vendors that are named, or with all of them and secrets nobody else knows.
+
+    Raises SandboxMisconfigured naming a vendor whose simulator goes by another name.
+    """
     chosen = {name: one.generate() for name, one in vendors().items()} if options is None else options
-    return sandbox_app({name: vendor(name).simulator(kept) for name, kept in chosen.items()})
+    simulators = {name: vendor(name).simulator(kept) for name, kept in chosen.items()}
+    for name, simulator in simulators.items():
+        if simulator.name != name:
+            raise SandboxMisconfigured(
+                f"simulator of {name}: its name is {simulator.name!r}; it must be the folder's name"
+            )
+    return sandbox_app(simulators)
 
 
 def read_options(file: Path) -> Options:
@@ -42,6 +51,10 @@ def read_options(file: Path) -> Options:
             raise SandboxMisconfigured(
                 f"{file}: {name}: there is no such vendor; there are {', '.join(vendor_names())}"
             )
-        if missing := sorted(vendor(name).generate().keys() - kept.keys()):
+        try:
+            missing = sorted(vendor(name).generate().keys() - kept.keys())
+        except VendorBroken as error:
+            raise SandboxMisconfigured(f"{file}: {name}: {error}") from error
+        if missing:
             raise SandboxMisconfigured(f"{file}: {name}.{missing[0]}: Field required")
     return options

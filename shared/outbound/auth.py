@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import httpx
 
@@ -32,6 +32,15 @@ class AuthFlow(Protocol):
 
     async def renew(self) -> None:
         """The system said the session has expired: whatever was kept is not used again."""
+        ...
+
+
+@runtime_checkable
+class RequestSigner(Protocol):
+    """How requests are let in that each carry a signature of their own; there is no session that could expire."""
+
+    def sign(self, method: str, url: httpx.URL) -> dict[str, str]:
+        """Headers of this request; asked for every send, so that a repeat is signed anew."""
         ...
 
 

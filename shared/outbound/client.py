@@ -27,7 +27,7 @@ from shared.errors.taxonomy import (
 )
 from shared.outbound.address import within
 from shared.outbound.answer import Answer
-from shared.outbound.auth import AuthFlow, Renewals
+from shared.outbound.auth import AuthFlow, Renewals, RequestSigner
 from shared.outbound.body import Params, as_json, as_params
 from shared.outbound.bounded import AnswerTooLarge, answered
 from shared.outbound.breaker import Breaker
@@ -90,7 +90,7 @@ class Outbound:
         *,
         system: str,
         base_url: str,
-        auth: AuthFlow | None = None,
+        auth: AuthFlow | RequestSigner | None = None,
         errors: Sequence[ErrorRow] = (),
         budget: BudgetFacts | None = None,
         timeout: float = 30.0,
@@ -110,8 +110,9 @@ class Outbound:
         self.system = system
         self._is_inner = is_inner
         self.base_url = base_url
-        self._auth = auth
-        self._renewals = Renewals(auth) if auth else None
+        self._signer = auth if isinstance(auth, RequestSigner) else None
+        self._auth = None if isinstance(auth, RequestSigner) else auth
+        self._renewals = Renewals(self._auth) if self._auth else None
         self._table = ErrorTable(system, errors, read_body_code)
         self._budget = Budget(budget, system=system, owner=owner, lease=timeout * 2) if budget else None
         self._heard = heard
@@ -245,7 +246,7 @@ class Outbound:
                 self._breaker.admit()
                 if self._budget:
                     await held.enter_async_context(self._budget.place(deadline))
-                headers = {**request.headers, **await self._carried()}
+                headers = {**request.headers, **await self._carried(request)}
             except _WAITED_FOR as error:
                 raise _Failed(error, again=False) from error
             started = time.monotonic()
@@ -275,8 +276,10 @@ class Outbound:
             _seconds.labels(self.system).observe(time.monotonic() - started)
         return self._judged(request, response)
 
-    async def _carried(self) -> dict[str, str]:
+    async def _carried(self, request: _Request) -> dict[str, str]:
         carried = await self._auth.headers() if self._auth else {}
+        if self._signer:
+            carried = self._signer.sign(request.method, request.url)
         parent, correlation = traceparent.get(), correlation_id.get()
         if parent:
             carried = {**carried, "traceparent": parent}

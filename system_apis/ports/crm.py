@@ -53,5 +53,8 @@ class CrmPort(Protocol):
         ...
 
     async def amend_invoice_status(self, opportunity_ref: str, invoice_id: str, status: InvoiceStatus) -> None:
-        """Write where one invoice stands, keyed by our invoice id. Repeat: one row, latest values."""
+        """Write where one invoice stands, keyed by our invoice id. Repeat: one row, latest values.
+
+        Raises NotFound when the deal is not there.
+        """
         ...

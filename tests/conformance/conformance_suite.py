@@ -1,24 +1,21 @@
 """The conformance suite every connector's test class inherits; it knows the ports and the simulator kit, no vendor.
 
-A subclass is named `Test<Vendor>`, sets the class attributes, writes the hooks. `conformance.yaml` in the connector's
-folder scores every rule: `simulated`, `{verified: date}` or `{exempt: reason}`; exempt rules are skipped.
+A subclass is named `Test<Vendor>`, sets the class attributes, writes the hooks (`hooks.py`). `conformance.yaml` in the
+connector's folder scores every rule: `simulated`, `{verified: date}` or `{exempt: reason}`; exempt rules are skipped.
 """
 
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
 
 import pytest
 
-from deploy.sandbox.kit.control import Simulator
-from deploy.sandbox.kit.deliveries import Subscription, standard_webhooks
+from deploy.sandbox.catalog import vendor
+from deploy.sandbox.kit.deliveries import Subscription
 from deploy.sandbox.kit.faults import FaultKind
 from shared.errors.taxonomy import (
     CredentialsRefused,
@@ -31,240 +28,71 @@ from shared.errors.taxonomy import (
     VendorUnavailable,
 )
 from system_apis.fields import load_fields
-from system_apis.manifest import Manifest, load_manifest
-from system_apis.ports.binding import Binding
-from system_apis.ports.changes import ChangeHint, WebhookDelivery, WebhookIntake
+from system_apis.manifest import load_manifest
+from system_apis.ports.acts import READING, acts_of
+from system_apis.ports.changes import WebhookDelivery, WebhookIntake
 from system_apis.scorecard import load_scorecard
-from tests.conformance.served import Mailbox, Sandbox, Serve, free_port
+from tests.conformance.port_rules import PortRules
+from tests.conformance.scenarios import (
+    WEBHOOK_SECRET,
+    Bench,
+    Drift,
+    Moved,
+    PagedRead,
+    Variant,
+    Write,
+    rule,
+)
+from tests.conformance.served import Mailbox, Serve, free_port
 
-READ_VERBS = {"find", "get", "list", "list_since", "list_changes", "describe", "read_feed"}
-WEBHOOK_SECRET = "conformance-webhook-secret"
-Case = TypeVar("Case", bound=Callable[..., object])
-
-
-class Connector(Protocol):
-    """What the suite needs of a connector besides its ports."""
-
-    @property
-    def manifest(self) -> Manifest: ...
-
-    async def ping(self) -> object: ...
-
-    async def list_changes(self, since: Any) -> Sequence[ChangeHint]: ...
-
-    async def aclose(self) -> None: ...
+__all__ = ["WEBHOOK_SECRET", "Bench", "ConformanceSuite", "Drift", "Moved", "PagedRead", "Variant", "Write"]
+ADDRESS = "http://127.0.0.1:9/vendor"
 
 
-@dataclass(frozen=True)
-class Bench:
-    """A served simulator with the connector opened on it, and whatever `prepare` put there."""
-
-    sandbox: Sandbox
-    connector: Any
-    binding: Binding
-    seeded: Any = None
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A way the vendor may be: connector settings and simulator switches for what its documents leave unconfirmed."""
-
-    settings: Mapping[str, str] = field(default_factory=dict[str, str])
-    switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A tenant's override: the canonical field `entity.name` stands at `path` with `values`; `read` gives that field.
-
-    `prepare` puts a record into the simulator that has the value there and nowhere else; `read` must give `expected`.
-    """
-
-    entity: str
-    name: str
-    path: str
-    prepare: Callable[[], Awaitable[object]]
-    read: Callable[[Any], Awaitable[object]]
-    expected: object
-    values: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True)
-class Write:
-    """A port write. `count` asks the simulator over its own wire how many records there are of what is written.
-
-    `route` finds the vendor's writing calls (regular expression on `METHOD /path?query`); one clean write makes `steps`
-    of them and the answer is cut at each in turn. A clean write, once or often, leaves `expected` records.
-    """
-
-    do: Callable[[], Awaitable[object]]
-    count: Callable[[], Awaitable[int]]
-    route: str
-    steps: int = 1
-    expected: int = 1
-
-
-@dataclass(frozen=True)
-class PagedRead:
-    """A list of the port, read whole: `seed` makes the simulator hold so many rows and answers their distinct names,
-    `read` gives the names the connector sees when every page is read (through cursors), `route` finds the page calls.
-    """
-
-    seed: Callable[[int], Awaitable[Sequence[str]]]
-    read: Callable[[], Awaitable[Sequence[str]]]
-    route: str
-    rows: int
-    pages: int = 4
-
-
-@dataclass(frozen=True)
-class Drift:
-    """A read that must fail when the vendor's answer lacks `field` (as the vendor spells it)."""
-
-    read: Callable[[], Awaitable[object]]
-    route: str
-    field: str
-
-
-def rule(name: str) -> Callable[[Case], Case]:
-    """Marks the test that proves a rule of the scorecard."""
-
-    def mark(test: Case) -> Case:
-        test.rule = name  # type: ignore[attr-defined] # functions take attributes
-        return test
-
-    return mark
-
-
-class ConformanceSuite(ABC):
+class ConformanceSuite(PortRules):
     """Inherit, set the class attributes, write the hooks."""
-
-    folder: ClassVar[Path]
-    writes: ClassVar[tuple[str, ...]]  # `<entity>.<verb>` as in the manifest's `can`
-    read_route: ClassVar[str]  # finds the vendor calls that `plain_read` makes
-    token_route: ClassVar[str] = "^$"  # finds the vendor calls that get a session; nothing for static tokens
-    variants: ClassVar[Mapping[str, Variant]] = {"documented": Variant()}  # every rule is shown with each of them
-
-    # --- hooks -----------------------------------------------------------------------------------------------------
-    @abstractmethod
-    def simulator(self) -> Simulator:
-        """A fresh, empty simulator."""
-
-    @abstractmethod
-    def binding(self, base_url: str, *, is_known: bool = True) -> Binding:
-        """Settings and secrets for a simulator there (`webhook_secret`: WEBHOOK_SECRET); unknown: to be refused."""
-
-    @abstractmethod
-    def connect(self, binding: Binding) -> Any:
-        """The connector, opened."""
-
-    async def prepare(self, sandbox: Sandbox) -> object:
-        """Put what the writes and reads presuppose into the simulator, over its wire; kept as `bench.seeded`."""
-        del sandbox
-        return None
-
-    @abstractmethod
-    async def plain_read(self, bench: Bench) -> object:
-        """A cheap read through the port that calls `read_route` (not cached by the connector)."""
-
-    @abstractmethod
-    async def write(self, bench: Bench, name: str) -> Write:
-        """The scenario of one of `writes`; may make what it presupposes (a contract's customer) through the port."""
-
-    @abstractmethod
-    def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
-        """At least one list of the port."""
-
-    @abstractmethod
-    def drifts(self, bench: Bench) -> Sequence[Drift]:
-        """At least one read with a field it cannot do without."""
-
-    @abstractmethod
-    async def change_something(self, bench: Bench) -> str:
-        """Change, over the wire, a record that `list_changes` and the webhooks tell about; its entity."""
-
-    def intake(self, binding: Binding) -> WebhookIntake | None:
-        """The webhook intake, where the vendor can push."""
-        del binding
-        return None
-
-    def signed_again(self, delivery: WebhookDelivery, body: bytes) -> WebhookDelivery:
-        """The delivery with another body, properly signed; Standard Webhooks unless the vendor has a way of its own."""
-        target = Subscription(url="http://127.0.0.1/hook", secret=WEBHOOK_SECRET)
-        headers = {**delivery.headers, **standard_webhooks(target, delivery.headers["webhook-id"], body)}
-        return WebhookDelivery(headers, body, delivery.received_at)
-
-    def moved(self, bench: Bench) -> Moved | None:
-        """A custom field of a tenant's own; None: exempt the rule `overrides`."""
-        del bench
-        return None
-
-    async def lose_position(self, bench: Bench) -> None:
-        """Make the vendor forget the feed's positions (`read_feed`); connectors without a feed exempt the rule."""
-        del bench
-        raise AssertionError("no way to lose a position: exempt the rule feed")
-
-    # --- machinery -------------------------------------------------------------------------------------------------
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Every write is its own test case."""
-        if "write_name" in metafunc.fixturenames:
-            metafunc.parametrize("write_name", self.writes)
-        if "bench" in metafunc.fixturenames and len(self.variants) > 1:
-            metafunc.parametrize("bench", list(self.variants), indirect=True)
-
-    @pytest.fixture(autouse=True)
-    def _exempt(self, request: pytest.FixtureRequest) -> None:
-        name = getattr(request.function, "rule", None)
-        score = load_scorecard(self.folder).rules.get(name) if name else None
-        if score is not None and score.exempt:
-            pytest.skip(f"exempt: {score.exempt}")
-
-    @asynccontextmanager
-    async def _opened(self, binding: Binding) -> AsyncGenerator[Any]:
-        connector = self.connect(binding)
-        try:
-            yield connector
-        finally:
-            await connector.aclose()
-
-    @pytest.fixture
-    async def bench(self, request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[Bench]:
-        variant = self.variants[getattr(request, "param", next(iter(self.variants)))]
-        sandbox = await serve(self.simulator())
-        if variant.switches:
-            assert sandbox.simulator.configure is not None
-            sandbox.simulator.configure(dict(variant.switches))
-        known = self.binding(sandbox.base_url)
-        binding = replace(known, settings={**known.settings, **variant.settings})
-        seeded = await self.prepare(sandbox)
-        async with self._opened(binding) as connector:
-            yield Bench(sandbox, connector, binding, seeded)
 
     # --- facts -----------------------------------------------------------------------------------------------------
     @rule("manifest")
-    def test_the_manifest_loads_and_is_named_like_its_folder(self) -> None:
+    def test_the_manifest_loads_and_tells_of_every_act(self) -> None:
         manifest = load_manifest(self.folder)
-        assert manifest.name == self.folder.name
-        abilities = {entity: set(verbs) for entity, verbs in manifest.can.items()}
-        denied = [key for key in manifest.cannot if key.partition(".")[2] in abilities.get(key.partition(".")[0], ())]
-        assert not denied, "declared both as can and as cannot"
+        can = {f"{entity}.{verb}" for entity, verbs in manifest.can.items() for verb in verbs}
+        assert not can & set(manifest.cannot), "declared both as can and as cannot"
+        acts = {act for role in manifest.plays for act in acts_of(role)}
+        untold = sorted(acts - can - set(manifest.cannot))
+        assert not untold, f"manifest.yaml: {', '.join(untold)}: say under can or, with the reason, under cannot"
+
+    @rule("manifest")
+    def test_what_the_connector_is_given_stands_in_the_manifest(self) -> None:
+        manifest = load_manifest(self.folder)
+        known = self.binding(ADDRESS)
+        given = {"the hook binding": (dict(known.settings), dict(known.secrets))}
+        given |= {f"the variant {name}": (dict(one.settings), {}) for name, one in self.variants.items()}
+        player = vendor(self.folder.name)
+        kept = player.generate()
+        given["vendor.py"] = (player.settings(ADDRESS, kept), player.secrets(kept))
+        for source, (settings, secrets) in given.items():
+            strange = sorted(settings.keys() - manifest.settings.keys())
+            assert not strange, f"{source} gives settings that manifest.yaml does not declare: {', '.join(strange)}"
+            strange = sorted(secrets.keys() - set(manifest.secrets))
+            assert not strange, f"{source} gives secrets that manifest.yaml does not declare: {', '.join(strange)}"
+        assert set(player.plays) == set(manifest.plays), "vendor.py and manifest.yaml name other roles"
 
     @rule("repeat_declared")
     def test_every_write_declares_how_a_repeat_is_recognised_and_has_a_scenario(self) -> None:
         manifest = load_manifest(self.folder)
-        writes = {
-            f"{entity}.{verb}" for entity, verbs in manifest.can.items() for verb in verbs if verb not in READ_VERBS
-        }
-        assert set(manifest.repeat) == writes
-        assert set(self.writes) == writes
+        acts = {f"{entity}.{verb}" for entity, verbs in manifest.can.items() for verb in verbs}
+        writes = {act for act in acts if act.partition(".")[2] not in READING}
+        _same(writes, set(manifest.repeat), "repeat in manifest.yaml, for every act of can that writes")
+        _same(writes, set(self.writes), "`writes` of the test class, with a scenario each in the hook `write`")
 
     def test_every_rule_is_done_or_exempt_with_a_reason(self) -> None:
         tests = (getattr(self, name) for name in dir(type(self)) if name.startswith("test_"))
         known = {name for test in tests if (name := getattr(test, "rule", None))}
         card = load_scorecard(self.folder)
-        assert card.connector == self.folder.name
-        assert set(card.rules) == known
-        assert not [name for name, score in card.rules.items() if not score.is_settled]
+        _same(known, set(card.rules), "rules in conformance.yaml: simulated, or {exempt: <why it does not apply>}")
+        drafted = [name for name, score in card.rules.items() if not score.is_settled]
+        assert not drafted, f"conformance.yaml: still drafted: {', '.join(drafted)}"
 
     # --- reading ---------------------------------------------------------------------------------------------------
     @rule("paging")
@@ -491,3 +319,9 @@ class ConformanceSuite(ABC):
         file.write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
         async with self._opened(replace(bench.binding, overrides=file)) as connector:
             assert await moved.read(connector) == moved.expected
+
+
+def _same(due: set[str], told: set[str], where: str) -> None:
+    missing, strange = sorted(due - told), sorted(told - due)
+    assert not missing, f"missing: {', '.join(missing)}; they belong to {where}"
+    assert not strange, f"not known: {', '.join(strange)}; they stand in {where}"

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-pytest.register_assert_rewrite("tests.conformance.conformance_suite")
+for _name in ("conformance_suite", "hooks", "port_rules"):
+    pytest.register_assert_rewrite(f"tests.conformance.{_name}")
 
 from deploy.sandbox.kit.control import Simulator  # noqa: E402 - after the rewrite is registered
 from tests.conformance.served import Mailbox, Sandbox, Serve, mailbox, sandbox  # noqa: E402 - after the rewrite is registered

@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from deploy.local.choice import Choice
+from deploy.local.choice import DEFAULTS, Choice
 from deploy.local.excerpt import chosen_deals, write_excerpt
 from deploy.local.firm import Firm, read_firm
 from deploy.local.matrix import players, run_cell
 from deploy.sandbox.kit.vendor import Role
 from tests.scenarios.test_sample_firm import SAMPLE
 
-SYSTEMS = [
+CURATED = [
     ("hubspot", "certinia", "dynamics_finance"),
     ("dynamics_sales", "kantata", "s4hana"),
     ("salesforce", "certinia", "oracle_fusion"),
     ("hubspot", "kantata", "netsuite,HC-DE=s4hana,HC-JP=oracle_fusion"),
     ("tryton", "tryton", "tryton"),
 ]
-"""With the sample firm's own (salesforce, kantata, netsuite) every vendor plays every role it can at least once."""
+"""Combinations that are worth trying together; whoever plays in none of them gets a row of its own."""
+ROLES: tuple[Role, ...] = ("crm", "psa", "erp")
 DEALS = 8
+
+
+def _played(choice: Choice) -> set[tuple[Role, str]]:
+    return {("crm", choice.crm), ("psa", choice.psa), *(("erp", name) for name in choice.erps())}
+
+
+def rows(playing: Mapping[Role, Sequence[str]]) -> list[tuple[str, str, str]]:
+    """The curated rows, and one per vendor that lacks a role there: it plays those roles, the defaults the others."""
+    tried = {part for choice in (Choice(), *(Choice.of(*one) for one in CURATED)) for part in _played(choice)}
+    lacking: dict[str, dict[Role, str]] = {}
+    for role in ROLES:
+        for name in playing[role]:
+            if (role, name) not in tried:
+                lacking.setdefault(name, {})[role] = name
+    more = [{**DEFAULTS, **own} for own in lacking.values()]
+    return [*CURATED, *((row["crm"], row["psa"], row["erp"]) for row in more)]
+
+
+SYSTEMS = rows({role: players(role) for role in ROLES})
+"""With the sample firm's own (salesforce, kantata, netsuite) every vendor plays every role it can at least once."""
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +75,19 @@ def test_the_same_firm_comes_out_the_same(
     assert cell.rows > 50
 
 
-@pytest.mark.parametrize("role", ["crm", "psa", "erp"])
+@pytest.mark.parametrize("role", ROLES)
 def test_every_vendor_is_tried_in_every_role_it_plays(role: Role) -> None:
-    tried = [Choice(), *(Choice.of(*one) for one in SYSTEMS)]
-    of_role = {"crm": lambda c: (c.crm,), "psa": lambda c: (c.psa,), "erp": lambda c: c.erps()}[role]
-    assert {name for choice in tried for name in of_role(choice)} == set(players(role))
+    tried = {part for choice in (Choice(), *(Choice.of(*one) for one in SYSTEMS)) for part in _played(choice)}
+    assert {name for played, name in tried if played == role} == set(players(role))
+
+
+def test_a_vendor_nobody_listed_is_tried_beside_the_defaults() -> None:
+    playing: dict[Role, list[str]] = {role: players(role) for role in ROLES}
+    assert rows(playing) == SYSTEMS
+    playing["crm"].append("newcomer")
+    playing["psa"].append("suite")
+    playing["erp"].append("suite")
+    assert rows(playing)[len(SYSTEMS) :] == [("newcomer", "kantata", "netsuite"), ("salesforce", "suite", "suite")]
 
 
 def test_an_excerpt_is_various_and_always_the_same(excerpt: tuple[Firm, Path]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from deploy.sandbox.certinia.package import SCHEMA, Package
 from deploy.sandbox.certinia.switches import Switches
 from deploy.sandbox.certinia.templates import actions
+from deploy.sandbox.certinia.words import EXPENSE, HEADER, MILESTONE, SPLIT
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.salesforce.org import Org
@@ -15,12 +16,14 @@ from deploy.sandbox.salesforce.sessions import Client, Sessions
 from deploy.sandbox.salesforce.simulator import CONNECTOR_CLIENT, LOADER_CLIENT
 from deploy.sandbox.salesforce.wire import address, throttled
 
+CAPTURED = frozenset({HEADER, SPLIT, EXPENSE, MILESTONE})  # what an administrator selected for change data capture
+
 
 def simulator(*, clients: Sequence[Client] = (CONNECTOR_CLIENT, LOADER_CLIENT), **switched: Any) -> Simulator:
     """A new org with the package.
 
-    Switches: those of the platform (page_size, child_page_size, whole_seconds, calls_allowed, session_seconds) and
-    those of the package (`Switches`).
+    Switches: those of the platform but for audiences and public_keys (`deploy.sandbox.salesforce.simulator`), and those
+    of the package (`Switches`).
     """
     switches = Switches()
     org = Org(
@@ -28,7 +31,7 @@ def simulator(*, clients: Sequence[Client] = (CONNECTOR_CLIENT, LOADER_CLIENT), 
         schema=SCHEMA,
         automation=Package(switches).automation(),
         actions=actions(switches),
-        captured=frozenset(),
+        captured=CAPTURED,
     )
     sessions = Sessions({client.client_id: client for client in clients})
 

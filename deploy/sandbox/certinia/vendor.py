@@ -31,8 +31,8 @@ class Certinia(SandboxVendor):
         return simulator(clients=(app, LOADER_CLIENT))
 
     def settings(self, base_url: str, kept: Kept) -> dict[str, str]:
-        """Where the org is, and the app's consumer key."""
-        return {"base_url": base_url, "client_id": kept["client_id"]}
+        """Where the org is, and the app's consumer key; it is near, so its streams are not waited for long."""
+        return {"base_url": base_url, "client_id": kept["client_id"], "feed_wait_seconds": "0.2"}
 
     def secrets(self, kept: Kept) -> dict[str, str]:
         """The app's secret."""

@@ -24,7 +24,9 @@ Model = TypeVar("Model", bound=BaseModel)
 class Simulator:
     """One vendor in the sandbox: its wire, its deliveries (None: the vendor cannot push), and how it is emptied.
 
-    `counts` tells how many records of each kind it holds; `configure` takes vendor-specific switches.
+    `name` is the vendor's folder. `reset` leaves an empty system with the switches it was made with. `counts` tells how
+    many records of each kind it holds. `configure` takes vendor-specific switches, and raises ValueError, KeyError or
+    TypeError for one that it does not know.
     """
 
     name: str

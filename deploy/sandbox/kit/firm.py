@@ -17,7 +17,7 @@ Progress = Callable[[int, int], None]
 
 
 class WireRefused(Exception):
-    """The vendor would not take what the firm's people entered; tells call, status and body."""
+    """What a vendor refuses the firm's people is raised as this; tells call, status and body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ class CrmFirm(Protocol):
     async def load(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """Tables `accounts`, `products`, `opportunities`, `opportunity_lines`, `contracts`, `milestones`.
 
-        Every deal is still being sold afterwards, whatever its row's stage says.
+        A blank text is no value. Custom fields that the connector reads or writes are made here too. Every deal is
+        still being sold afterwards, whatever its row's stage says.
         """
         ...
 
@@ -100,7 +101,10 @@ class CrmFirm(Protocol):
         ...
 
     async def apply_fix(self, kind: str, subject: str, value: str) -> None:
-        """A correction of `fixes.csv`: contract_status, po_number, tax_id, billing_address. Raises ValueError."""
+        """A correction of `fixes.csv`: contract_status, po_number, tax_id, billing_address. Raises ValueError.
+
+        `product_alias` is none of the CRM's: finance supplies the missing mapping.
+        """
         ...
 
     async def count_accounts(self) -> int:

@@ -19,7 +19,8 @@ _US = b"throughline"
 class Wire:
     """A vendor's app as its clients meet it.
 
-    `throttled` builds the vendor's own limit answer, `expire` makes the caller's sessions stale.
+    `throttled` builds the vendor's own limit answer, `expire` makes the caller's sessions stale (nothing, where keys
+    never end: the connector is exempt from `session_refresh`).
     """
 
     def __init__(self, app: ASGIApp, *, throttled: Callable[[], Response], expire: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Where each service of the account answers: routes, headers, the token check, the limit of requests in flight."""
+"""Where each service of the account answers: routes, headers, who is let in, the limit of requests in flight."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from deploy.sandbox.netsuite.bodies import read_body
 from deploy.sandbox.netsuite.errors import Refusal, invalid_content, invalid_login, too_many_at_once
 from deploy.sandbox.netsuite.jobs import Jobs
 from deploy.sandbox.netsuite.records import Outcome, RecordService, paged, record_type
+from deploy.sandbox.netsuite.schema import RECORD_TYPES
+from deploy.sandbox.netsuite.signatures import Asked, Signatures
 from deploy.sandbox.netsuite.state import Account
 from deploy.sandbox.netsuite.suiteql import answer
 from deploy.sandbox.netsuite.suiteql_grammar import bad_query
@@ -34,13 +36,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Desk:
     """The account's front desk: everything that comes over the wire passes here."""
 
-    def __init__(self, account: Account, door: Door, *, at_once: int) -> None:
+    def __init__(self, account: Account, door: Door, signatures: Signatures, *, at_once: int) -> None:
         """`at_once` requests may be in flight, `others` of them of other integrations; `delay` seconds go into each.
 
         `tells_limits`: our role may ask how many.
         """
         self.account = account
         self.door = door
+        self.signatures = signatures
         self.jobs = Jobs()
         self.at_once = at_once
         self.others = 0
@@ -82,7 +85,7 @@ class Desk:
             try:
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                if not self.door.admits(request.headers.get("authorization", "")):
+                if not self._admits(request):
                     raise invalid_login()
                 if "respond-async" in request.headers.get("prefer", "") and request.method != "GET":
                     return await self._later(endpoint, request)
@@ -93,6 +96,17 @@ class Desk:
                 self._in_flight -= 1
 
         return serve
+
+    def _admits(self, request: Request) -> bool:
+        """A living bearer token, or a signature over what was asked with the host and scheme the client used."""
+        authorization = request.headers.get("authorization", "")
+        if not authorization.lower().startswith("oauth "):
+            return self.door.admits(authorization)
+        path: bytes = request.scope["raw_path"]
+        address = f"{request.url.scheme}://{request.headers.get('host', 'localhost')}{path.decode('latin-1')}"
+        query: bytes = request.scope["query_string"]
+        asked = Asked(request.method, address, query.decode("latin-1"), authorization)
+        return self.signatures.refusal(asked) is None
 
     async def _later(self, endpoint: Endpoint, request: Request) -> Response:
         key, root = request.headers.get("x-netsuite-idempotency-key", ""), self._url(request, "/async/v1/job")
@@ -209,13 +223,19 @@ class Desk:
         return self.jobs.result(request.path_params["job"])
 
     async def catalog(self, request: Request) -> Response:
-        """Which records there are."""
-        return JSONResponse(catalog.listing(self._url(request, "/record/v1")))
+        """Which records there are; as OpenAPI, where that is asked for, all of them or the selected ones."""
+        if catalog.OPENAPI not in request.headers.get("accept", ""):
+            return JSONResponse(catalog.listing(self._url(request, "/record/v1")))
+        selected = request.query_params.get("select")
+        records = [record_type(name) for name in (selected.split(",") if selected else RECORD_TYPES)]
+        return JSONResponse(catalog.openapi_of(records), media_type=catalog.OPENAPI)
 
     async def schema(self, request: Request) -> Response:
         """What a record looks like."""
-        document = catalog.schema_of(record_type(request.path_params["record"]))
-        return JSONResponse(document, media_type="application/schema+json")
+        record = record_type(request.path_params["record"])
+        if catalog.OPENAPI in request.headers.get("accept", ""):
+            return JSONResponse(catalog.openapi_of([record]), media_type=catalog.OPENAPI)
+        return JSONResponse(catalog.schema_of(record), media_type=catalog.JSON_SCHEMA)
 
 
 async def _body(request: Request) -> Any:

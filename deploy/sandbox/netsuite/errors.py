@@ -71,7 +71,7 @@ def user_error(detail: str) -> Refusal:
 
 
 def invalid_login() -> Refusal:
-    """The bearer token is missing, unknown or expired."""
+    """The bearer token is missing, unknown or expired, or the request is not signed as it must be."""
     return Refusal(401, "INVALID_LOGIN", "Invalid login attempt. The Login Audit Trail of the account tells more.")
 
 

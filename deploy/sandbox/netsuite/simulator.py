@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -12,6 +12,7 @@ from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.netsuite.address import Desk
 from deploy.sandbox.netsuite.errors import too_many_at_once
 from deploy.sandbox.netsuite.schema import RecordType
+from deploy.sandbox.netsuite.signatures import AccessToken, Signatures
 from deploy.sandbox.netsuite.state import Account, Row
 from deploy.sandbox.netsuite.tokens import Certificate, Door
 
@@ -28,8 +29,13 @@ _BEHAVIOUR: Mapping[str, type[Any]] = {
 }
 
 
-def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once: int = 15) -> Simulator:
-    """An empty account that trusts these certificates (certificate id → certificate)."""
+def simulator(
+    *,
+    certificates: Mapping[str, Certificate] | None = None,
+    access_tokens: Iterable[AccessToken] = (),
+    at_once: int = 15,
+) -> Simulator:
+    """An empty account that trusts these certificates (certificate id → certificate) and these access tokens."""
     deliveries = Deliveries("netsuite")
 
     def listener(record: RecordType, row: Row, event: str) -> None:
@@ -40,12 +46,14 @@ def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once:
 
     account = Account(listener)
     door = Door(certificates or {})
-    desk = Desk(account, door, at_once=at_once)
+    signatures = Signatures(access_tokens)
+    desk = Desk(account, door, signatures, at_once=at_once)
     wire = Wire(desk.app(), throttled=too_many_at_once().response, expire=door.expire)
 
     def reset() -> None:
         account.reset()
         door.expire()
+        signatures.forget()
         desk.reset()
 
     return Simulator("netsuite", wire, deliveries, reset, account.counts, _switches(account, door, desk))
@@ -53,7 +61,9 @@ def simulator(*, certificates: Mapping[str, Certificate] | None = None, at_once:
 
 def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, Any]], None]:
     """`at_once` 15 · `others` in flight · `tells_limits` · `delay` seconds · `token_seconds` · `job_polls` ·
-    `certificates` {id: {client_id, public_key}} · `closed_periods` and `open_periods` ["2017-01"] · and `Behaviour`'s.
+    `certificates` {id: {client_id, public_key}} · `access_tokens` [{consumer_key, consumer_secret, token_id,
+    token_secret}], these and no others · `timestamp_window` seconds · `takes_sha1` signatures · `closed_periods` and
+    `open_periods` ["2017-01"] · and `Behaviour`'s.
     """  # noqa: D205 - one sentence of switches
 
     def configure(wanted: dict[str, Any]) -> None:
@@ -86,6 +96,9 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
         "delay": lambda value: setattr(desk, "delay", float(value)),
         "token_seconds": lambda value: setattr(door, "token_seconds", int(value)),
         "certificates": trust,
+        "access_tokens": lambda value: desk.signatures.know(AccessToken(**facts) for facts in value),
+        "timestamp_window": lambda value: setattr(desk.signatures, "window", int(value)),
+        "takes_sha1": lambda value: setattr(desk.signatures, "takes_sha1", bool(value)),
         "closed_periods": lambda value: periods(value, closed=True),
         "open_periods": lambda value: periods(value, closed=False),
     }

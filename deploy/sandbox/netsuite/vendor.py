@@ -1,4 +1,4 @@
-"""NetSuite as an installation takes it in: an integration with its certificate, and change notices that are signed."""
+"""NetSuite as an installation takes it in: an integration with certificate and access token, signed change notices."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.firm import ErpFirm
 from deploy.sandbox.kit.vendor import Kept, Role, SandboxVendor
 from deploy.sandbox.netsuite.firm import NetSuiteFirm
+from deploy.sandbox.netsuite.signatures import AccessToken, new_token
 from deploy.sandbox.netsuite.simulator import simulator
 from deploy.sandbox.netsuite.tokens import Certificate, MachineCredentials, new_credentials
 
@@ -25,19 +26,24 @@ class NetSuite(SandboxVendor):
     pushes: ClassVar[bool] = True
 
     def generate(self) -> dict[str, str]:
-        """A key pair with its certificate id and integration, and the secret that signs change notices."""
-        made = new_credentials(secrets.token_hex(32))
+        """A key pair with its certificate id and integration, an access token, the secret that signs change notices."""
+        made, token = new_credentials(secrets.token_hex(32)), new_token()
         return {
             "client_id": made.client_id,
             "certificate_id": made.certificate_id,
             "private_key": made.private_key,
             "public_key": made.certificate.public_key,
+            "consumer_key": token.consumer_key,
+            "consumer_secret": token.consumer_secret,
+            "token_id": token.token_id,
+            "token_secret": token.token_secret,
             "webhook_secret": secrets.token_urlsafe(32),
         }
 
     def simulator(self, kept: Kept) -> Simulator:
-        """An empty account that trusts the certificate."""
-        return simulator(certificates={kept["certificate_id"]: _certificate(kept)})
+        """An empty account that trusts the certificate and the access token."""
+        token = AccessToken(kept["consumer_key"], kept["consumer_secret"], kept["token_id"], kept["token_secret"])
+        return simulator(certificates={kept["certificate_id"]: _certificate(kept)}, access_tokens=[token])
 
     def settings(self, base_url: str, kept: Kept) -> dict[str, str]:
         """Where it is, who we are, and how many requests its licence allows us."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from deploy.sandbox.salesforce.automation import SALES_CLOUD, Automation
+from deploy.sandbox.salesforce.bus import EventBus, replay_ids
 from deploy.sandbox.salesforce.changes import CAPTURED, Caller, ChangeFeed
 from deploy.sandbox.salesforce.pages import Pages
 from deploy.sandbox.salesforce.records import Records, Row
 from deploy.sandbox.salesforce.schema import Schema, org_schema
+from deploy.sandbox.salesforce.streams import Streams
 from deploy.sandbox.salesforce.writes import Writes
 
 INTEGRATION_USER = "integration@harbour.example"
@@ -67,12 +70,15 @@ class Org:
         self.automation = automation
         self.actions = actions or {}
         self._captured = captured
+        self._replays = replay_ids()
         self.reset()
 
     def reset(self) -> None:
         """Everything back to how a new org is."""
         self.records = Records(self.schema, self.automation.formulas)
-        self.feed = ChangeFeed(self._hear, captured=self._captured)
+        self.bus = EventBus(self.records.clock)
+        self.streams = Streams(self.bus, self.schema)
+        self.feed = ChangeFeed(self._heard, captured=self._captured, replays=self._replays)
         self.writes = Writes(self.records, self.feed, self.automation)
         self.jobs = Jobs()
         self.pages = Pages(self.records)
@@ -86,16 +92,29 @@ class Org:
             self.pages.page_size = int(value) if value else None
         elif name == "child_page_size":
             self.pages.child_page_size = int(value) if value else None
-        elif name == "gap_events":
-            self.feed.gaps = bool(value)
-        elif name == "captured":
-            self.feed.captured = frozenset(map(str, value))
         elif name == "whole_seconds":
             self.records.whole_seconds = bool(value)
+            self.feed.clock = self.records.clock if value else None
+        elif name == "clock_ahead":
+            self.records.ahead = timedelta(seconds=float(value))
         elif name == "calls_allowed":
             self.calls_allowed = int(value)
         else:
-            raise ValueError(name)
+            self._switch_events(name, value)
+
+    def _switch_events(self, name: str, value: Any) -> None:
+        if name == "gap_events":
+            self.feed.gaps = bool(value)
+        elif name == "captured":
+            self.feed.captured = frozenset(map(str, value))
+        elif name == "enriched":
+            self.feed.enriched = {str(sobject): tuple(map(str, names)) for sobject, names in dict(value).items()}
+        elif name == "most_changes":
+            self.feed.most_changes = int(value)
+        elif name == "forget_events":
+            self.bus.forget()
+        else:
+            self.streams.switch(name, value)
 
     def counts(self) -> dict[str, int]:
         """Living rows per object."""
@@ -110,6 +129,11 @@ class Org:
     def org_id(self) -> str:
         """The org's own id."""
         return next(iter(self.records.tables["Organization"].rows))
+
+    def _heard(self, sobject: str, message: Json) -> None:
+        """A change was committed: it goes on the bus, and to whoever relays the bus."""
+        self.bus.publish(sobject, message["data"])
+        self._hear(message)
 
     def _seed(self) -> None:
         self._put("Organization", Name="Harbour Consulting", OrganizationType="Enterprise Edition", InstanceName="SBX1")

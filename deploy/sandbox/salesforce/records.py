@@ -54,10 +54,15 @@ class Records:
         self._shuffled: set[str] = set()
         self._last = datetime.fromtimestamp(0, UTC)
         self.whole_seconds = False
+        self.ahead = timedelta(0)
+
+    def clock(self) -> datetime:
+        """What time it is in the org."""
+        return datetime.now(UTC) + self.ahead
 
     def now(self) -> datetime:
         """The next stamp: later than every one before (equal within a second when `whole_seconds`)."""
-        current = datetime.now(UTC)
+        current = self.clock()
         current = current.replace(microsecond=current.microsecond // 1000 * 1000)
         if self.whole_seconds:
             current = current.replace(microsecond=0)

@@ -25,9 +25,11 @@ LOADER_CLIENT = Client("firm-loader", "sandbox-loader-secret", ADMIN_USER, users
 def simulator(*, clients: Sequence[Client] = (CONNECTOR_CLIENT, LOADER_CLIENT), **switches: Any) -> Simulator:
     """A new org with its address.
 
-    Switches: page_size, child_page_size (rows per page whatever was asked), gap_events, whole_seconds (stamps),
-    captured (objects whose changes are told), calls_allowed, session_seconds, audiences (accepted `aud` of
-    assertions), public_keys ({client id: PEM}).
+    Switches: page_size, child_page_size (rows per page whatever was asked), whole_seconds (stamps), clock_ahead
+    (seconds), calls_allowed, session_seconds, audiences (accepted `aud` of assertions), public_keys ({client id: PEM}).
+    Of events: captured (objects whose changes are told), enriched ({object: fields that every event of it tells}),
+    gap_events, most_changes (of a transaction before it overflows), forget_events, channels ({custom one: objects}),
+    drop_clients, and how streaming behaves (`StreamSwitches`).
     """
     deliveries = Deliveries("salesforce")
     org = Org(deliveries.emit)

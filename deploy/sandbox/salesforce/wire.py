@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from deploy.sandbox.salesforce.calls import Call, Reply, read_json, split_path
 from deploy.sandbox.salesforce.changes import Caller
+from deploy.sandbox.salesforce.cometd import Cometd
 from deploy.sandbox.salesforce.errors import SalesforceError, limit_exceeded, not_found, session_invalid
 from deploy.sandbox.salesforce.org import Org
 from deploy.sandbox.salesforce.resources import answer
@@ -138,7 +139,7 @@ class Address:
 
 def address(org: Org, sessions: Sessions) -> Starlette:
     """The vendor's app."""
-    served = Address(org, sessions)
+    served, streaming = Address(org, sessions), Cometd(org, sessions)
     methods = ["GET", "POST", "PATCH", "PUT", "DELETE"]
     return Starlette(
         routes=[
@@ -147,5 +148,7 @@ def address(org: Org, sessions: Sessions) -> Starlette:
             Route("/services/data", served.versions),
             Route("/services/data/", served.versions),
             Route("/services/data/{path:path}", served.data, methods=methods),
+            Route("/cometd", streaming.serve, methods=["POST"]),
+            Route("/cometd/{rest:path}", streaming.serve, methods=["POST"]),
         ]
     )

@@ -31,7 +31,7 @@ class Tryton(SandboxVendor):
         return {"password": secrets.token_urlsafe(24), "people_password": secrets.token_urlsafe(24)}
 
     def prepare(self, tell: Callable[[str], None]) -> None:
-        """Install it, once per machine. Raises TrytonMissing."""
+        """Install it, once per machine. Raises InstallFailed."""
         ensure(tell)
 
     def simulator(self, kept: Kept) -> Simulator:

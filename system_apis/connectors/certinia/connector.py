@@ -27,13 +27,15 @@ from system_apis.connectors.certinia.payloads import (
 )
 from system_apis.connectors.certinia.projects import Projects, patience_of
 from system_apis.connectors.certinia.timecards import Timecards
+from system_apis.dialects.salesforce.capture import Followed
+from system_apis.dialects.salesforce.feed import Feed, FeedSettings, follows
 from system_apis.dialects.salesforce.marks import Family, Mark, start
 from system_apis.dialects.salesforce.soql import columns, soql_instant
 from system_apis.dialects.salesforce.stamps import hint_key
 from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
-from system_apis.ports.changes import ChangedEntity, ChangeHint
+from system_apis.ports.changes import ChangedEntity, ChangeHint, FeedReading
 from system_apis.ports.schema import FieldFacts
 
 Row = TypeVar("Row", bound=Payload)
@@ -44,7 +46,8 @@ _OURS: Final = "pse__Project__r.Throughline_Id__c"
 
 def open_connector(binding: Binding) -> CertiniaConnector:
     """The connector of a tenant. Raises Misconfigured naming a missing setting or secret."""
-    return CertiniaConnector(binding, load_manifest(Path(__file__).parent))
+    manifest = load_manifest(Path(__file__).parent)
+    return (FollowingConnector if follows(binding) else CertiniaConnector)(binding, manifest)
 
 
 class CertiniaConnector:
@@ -153,6 +156,10 @@ class CertiniaConnector:
     # --- changes ---------------------------------------------------------------------------------------------------
     async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
         """One hint per record, at its latest change; splits count for their timecard."""
+        return await self._polled(since, None)
+
+    async def _polled(self, since: datetime | None, objects: frozenset[str] | None) -> Sequence[ChangeHint]:
+        """What changed in these objects; None: in all of them."""
         recent = f"SystemModstamp >= {soql_instant(since - self._overlap)}" if since else ""
         polled: tuple[tuple[ChangedEntity, str, str, str], ...] = (
             ("time", HEADER, self._timecards.family.where, "Id"),
@@ -162,12 +169,33 @@ class CertiniaConnector:
         )
         latest: dict[tuple[ChangedEntity, str], datetime] = {}
         for entity, sobject, ours, key in polled:
+            if objects is not None and sobject not in objects:
+                continue
             where = " AND ".join(filter(None, (ours, recent)))
             for mark in await self._wire.stamps(sobject, where, key):
                 known = latest.get((entity, mark.ref))
                 latest[entity, mark.ref] = mark.at if known is None else max(known, mark.at)
         ordered = sorted(latest.items(), key=lambda item: (item[1], item[0][1]))
         return [ChangeHint(entity, ref, hint_key(ref, at), at) for (entity, ref), at in ordered]
+
+
+class FollowingConnector(CertiniaConnector):
+    """The same with a ChangeFeed: the org's change events are followed."""
+
+    def __init__(self, binding: Binding, manifest: Manifest) -> None:
+        super().__init__(binding, manifest)
+        cards = self._timecards.family
+        followed = (
+            Followed(HEADER, "time", where=cards.where),
+            Followed(SPLIT, "time", parent=cards.lookup, where=cards.child_where),
+            Followed(EXPENSE, "expense", where=self._expenses.where),
+            Followed(MILESTONE, "milestone", where=self._milestones.where),
+        )
+        self._feed = Feed(self._wire, FeedSettings.of(binding, self._overlap), followed, self._polled)
+
+    async def read_feed(self, position: str | None) -> FeedReading:
+        """Hints of change events behind the position; a full scan where the org has forgotten it."""
+        return await self._feed.read(position)
 
 
 def _family(sobject: str, fields: FieldMap, entity: str) -> Family:

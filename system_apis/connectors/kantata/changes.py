@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from system_apis.ports.changes import ChangedEntity, ChangeHint
 _HINTS = 200
 _NEWEST = "updated_at:desc"
 _REMEMBERED = 100_000
+_SECOND = timedelta(seconds=1)
 Entry = TypeVar("Entry", bound=Entity)
 
 
@@ -100,8 +101,10 @@ async def hints_of_values(wire: KantataWire, since: datetime | None) -> Sequence
 
 
 async def _listed(wire: KantataWire, kinds: Sequence[_Asked], since: datetime | None) -> list[ChangeHint]:
+    after = since - _SECOND if since else None  # stamps are whole seconds, and `updated_after` may leave its own out
+
     async def asked(entity: ChangedEntity, name: str, params: Mapping[str, Any]) -> list[ChangeHint]:
-        found = await wire.find(name, **params, updated_after=since, per_page=_HINTS)
+        found = await wire.find(name, **params, updated_after=after, per_page=_HINTS)
         return [
             ChangeHint(entity, one.id, f"{name}:{one.id}:{instant(one.updated_at)}", one.updated_at.astimezone(UTC))
             for one in found.all(Changed)

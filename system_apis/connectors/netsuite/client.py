@@ -1,16 +1,11 @@
-"""NetSuite's wire: signed assertion, records by external id, SuiteQL; answers payloads, knows nothing canonical."""
+"""NetSuite's wire: records by external id, SuiteQL, metadata; answers payloads, knows nothing canonical."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
-
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
 from shared.errors.taxonomy import (
     DeadlineExceeded,
@@ -23,8 +18,9 @@ from shared.errors.taxonomy import (
     VendorThrottled,
     VendorUnavailable,
 )
-from shared.outbound import Answer, Outbound, RetryPolicy, TokenRequest, drift, route
+from shared.outbound import Answer, Outbound, RetryPolicy, drift, route
 from shared.outbound.body import as_json
+from system_apis.connectors.netsuite.door import VENDOR, credentials
 from system_apis.connectors.netsuite.jobs import Jobs
 from system_apis.connectors.netsuite.lanes import Lanes
 from system_apis.connectors.netsuite.payloads import Limits, Payload, QueryPage, RecordSchema, Row
@@ -32,13 +28,10 @@ from system_apis.fields import EntityFields
 from system_apis.manifest import Manifest
 from system_apis.ports.binding import Binding
 
-VENDOR = "netsuite"
 LARGEST_PAGE = 1000
 LARGEST_RESULT = 100_000
 _BATCH = 200
 _MANY_AT_ONCE = 50
-_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ASSERTION_SECONDS = 300
 _ASYNC_FROM_LINES = 300
 _STRICT = {"X-NetSuite-PropertyNameValidation": "error"}
 _TYPE = {"Content-Type": "application/json"}
@@ -72,10 +65,6 @@ class NetSuiteClient:
 
     def __init__(self, binding: Binding, manifest: Manifest) -> None:
         rest = binding.setting("base_url").rstrip("/") + "/services/rest"
-        self._token_url = f"{rest}/auth/oauth2/v1/token"
-        self._client_id = binding.setting("client_id")
-        self._certificate_id = binding.setting("certificate_id")
-        self._key = _private_key(binding)
         self._own_limit = _number(binding, "at_once")
         self._async_from = _number(binding, "async_from_lines") or _ASYNC_FROM_LINES
         self._lanes = Lanes(self._own_limit or manifest.budget.at_once)
@@ -85,7 +74,7 @@ class NetSuiteClient:
         self._outbound = Outbound(
             system=VENDOR,
             base_url=rest,
-            auth=TokenRequest(system=VENDOR, token_url=self._token_url, form=self._form),
+            auth=credentials(binding, rest),
             errors=manifest.errors,
             budget=manifest.budget.model_copy(update={"at_once": max(self._own_limit, _MANY_AT_ONCE)}),
             read_body_code=_code_of,
@@ -102,23 +91,6 @@ class NetSuiteClient:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._outbound.aclose()
-
-    def _form(self) -> Mapping[str, str]:
-        now = int(time.time())
-        claims = {
-            "iss": self._client_id,
-            "scope": "rest_webservices",
-            "aud": self._token_url,
-            "iat": now,
-            "exp": now + _ASSERTION_SECONDS,
-            "jti": uuid.uuid4().hex,
-        }
-        header = {"typ": "JWT", "alg": "ES256", "kid": self._certificate_id}
-        return {
-            "grant_type": "client_credentials",
-            "client_assertion_type": _ASSERTION_TYPE,
-            "client_assertion": jwt.encode(header, claims, self._key),
-        }
 
     # --- asking ----------------------------------------------------------------------------------------------------
     async def _asked(self, ask: Callable[[], Awaitable[Answer]], *, repeatable: bool = True) -> Answer:
@@ -315,13 +287,3 @@ def _address(record: str, key: str) -> str:
     # The colon of `eid:` stays as it is: accounts read it literally.
     path = route("record/v1/{record}/{key}", record=record, key=key.removeprefix("eid:"))
     return path if not key.startswith("eid:") else path.replace(f"{record}/", f"{record}/eid:", 1)
-
-
-def _private_key(binding: Binding) -> ECKey:
-    try:
-        key = ECKey.import_key(binding.secret("private_key"))
-    except (JoseError, ValueError) as error:
-        raise Misconfigured("connector netsuite: secret private_key is not a P-256 key in PEM") from error
-    if not key.is_private or key.curve_name != "P-256":
-        raise Misconfigured("connector netsuite: secret private_key must be a private key on P-256 (ES256)")
-    return key

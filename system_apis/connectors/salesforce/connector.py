@@ -14,6 +14,7 @@ from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opport
 from shared.canonical.references import Page
 from shared.errors.taxonomy import Misconfigured, NotFound
 from system_apis.connectors.salesforce.client import open_wire
+from system_apis.connectors.salesforce.events import followed
 from system_apis.connectors.salesforce.mapping import (
     contract_stamp,
     customer_stamp,
@@ -32,6 +33,7 @@ from system_apis.connectors.salesforce.payloads import (
     OpportunityPayload,
     Payload,
 )
+from system_apis.dialects.salesforce.feed import Feed, FeedSettings, follows
 from system_apis.dialects.salesforce.marks import Family, Mark, start
 from system_apis.dialects.salesforce.soql import columns, soql_instant, soql_text
 from system_apis.dialects.salesforce.stamps import hint_key
@@ -39,7 +41,7 @@ from system_apis.dialects.salesforce.wire import SalesforceWire
 from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
-from system_apis.ports.changes import ChangedEntity, ChangeHint
+from system_apis.ports.changes import ChangedEntity, ChangeHint, FeedReading
 from system_apis.ports.schema import FieldFacts
 
 Row = TypeVar("Row", bound=Payload)
@@ -105,7 +107,7 @@ class _Reading(Generic[Row, Item]):
 
 
 class SalesforceConnector:
-    """CrmPort and ChangePoll for one org."""
+    """CrmPort, ChangePoll and SchemaSource for one org."""
 
     def __init__(self, binding: Binding, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -191,19 +193,25 @@ class SalesforceConnector:
 
     async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
         """One hint per record, at its latest change; lines count for their deal, milestones for their contract."""
+        return await self._polled(since, None)
+
+    async def _polled(self, since: datetime | None, objects: frozenset[str] | None) -> Sequence[ChangeHint]:
+        """What changed in these objects; None: in all of them."""
         latest: dict[tuple[ChangedEntity, str], datetime] = {}
         for entity, family in self._families.polled():
-            for mark in await self._changed_rows(family, since):
+            for mark in await self._changed_rows(family, since, objects):
                 known = latest.get((entity, mark.ref))
                 latest[entity, mark.ref] = mark.at if known is None else max(known, mark.at)
         ordered = sorted(latest.items(), key=lambda item: (item[1], item[0][1]))
         return [ChangeHint(entity, ref, hint_key(ref, at), at) for (entity, ref), at in ordered]
 
-    async def _changed_rows(self, family: Family, since: datetime | None) -> list[Mark]:
+    async def _changed_rows(self, family: Family, since: datetime | None, objects: frozenset[str] | None) -> list[Mark]:
         recent = f"SystemModstamp >= {soql_instant(since - self._overlap)}" if since else ""
-        where = " AND ".join(filter(None, (family.where, recent)))
-        found = await self._client.stamps(family.sobject, where, "Id")
-        if family.child:
+        found: list[Mark] = []
+        if objects is None or family.sobject in objects:
+            where = " AND ".join(filter(None, (family.where, recent)))
+            found += await self._client.stamps(family.sobject, where, "Id")
+        if family.child and (objects is None or family.child in objects):
             where = " AND ".join(filter(None, (family.child_where, recent)))
             found += await self._client.stamps(family.child, where, family.lookup)
         return found
@@ -235,6 +243,20 @@ class SalesforceConnector:
                 return Page(items=items, next_cursor=after.packed())
 
 
+class FollowingConnector(SalesforceConnector):
+    """The same with a ChangeFeed: the org's change events are followed."""
+
+    def __init__(self, binding: Binding, manifest: Manifest) -> None:
+        super().__init__(binding, manifest)
+        settings = FeedSettings.of(binding, self._overlap)
+        self._feed = Feed(self._client, settings, followed(self._fields), self._polled)
+
+    async def read_feed(self, position: str | None) -> FeedReading:
+        """Hints of change events behind the position; a full scan where the org has forgotten it."""
+        return await self._feed.read(position)
+
+
 def open_connector(binding: Binding) -> SalesforceConnector:
     """The connector of a tenant. Raises Misconfigured naming a missing setting or secret."""
-    return SalesforceConnector(binding, load_manifest(Path(__file__).parent))
+    manifest = load_manifest(Path(__file__).parent)
+    return (FollowingConnector if follows(binding) else SalesforceConnector)(binding, manifest)

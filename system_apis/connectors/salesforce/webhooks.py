@@ -7,48 +7,28 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotAuthenticated
+from system_apis.connectors.salesforce.events import followed
 from system_apis.connectors.salesforce.payloads import CLIENT_NAME
+from system_apis.dialects.salesforce.capture import ChangeEvent, is_record
 from system_apis.dialects.salesforce.stamps import hint_key
+from system_apis.fields import load_fields
 from system_apis.ports.binding import Binding
-from system_apis.ports.changes import ChangedEntity, ChangeHint, WebhookDelivery
+from system_apis.ports.changes import ChangeHint, WebhookDelivery
 
 _WINDOW_SECONDS = 300
 _MOST_DIGITS = 12
-# Which record an event is about, and the (enriched) field that names it where it is not the row itself.
-_ABOUT: dict[str, tuple[ChangedEntity, str | None]] = {
-    "Opportunity": ("opportunity", None),
-    "OpportunityLineItem": ("opportunity", "OpportunityId"),
-    "Account": ("customer", None),
-    "Contract": ("contract", None),
-    "Billing_Milestone__c": ("contract", "Contract__c"),
-}
-
-
-class _Header(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    entity: str = Field(alias="entityName")
-    record_ids: list[str] = Field(alias="recordIds")
-    origin: str = Field(alias="changeOrigin")
-    committed_ms: int = Field(alias="commitTimestamp")
-
-
-class _Change(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    header: _Header = Field(alias="ChangeEventHeader")
 
 
 class _Data(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    payload: _Change
+    payload: ChangeEvent
 
 
 class _Message(BaseModel):
@@ -62,20 +42,23 @@ class SalesforceIntake:
 
     def __init__(self, binding: Binding) -> None:
         self._secret = binding.secret("webhook_secret")
-        self._own = f"client={CLIENT_NAME}"
+        fields = load_fields(Path(__file__).parent, binding.overrides)
+        self._followed = {one.sobject: one for one in followed(fields)}
 
     def read(self, delivery: WebhookDelivery) -> Sequence[ChangeHint]:
-        """The hints of a change event; none for our own writes and for objects we do not follow."""
+        """The hints of a change event; none for our own writes and for objects we do not follow.
+
+        Lines and milestones whose event does not name their parent (GAP) are left to the feed and the poll.
+        """
         self._check(delivery)
-        change = _read(delivery.body)
-        header = change.header
-        about = _ABOUT.get(header.entity)
-        if about is None or self._own in header.origin.split(";"):
+        event = _read(delivery.body)
+        header = event.header
+        one = self._followed.get(header.entity)
+        if one is None or header.is_from(CLIENT_NAME):
             return []
-        entity, parent_field = about
-        refs = header.record_ids if parent_field is None else [_parent(change, parent_field)]
-        at = datetime.fromtimestamp(header.committed_ms / 1000, UTC)
-        return [ChangeHint(entity, ref, hint_key(ref, at), at) for ref in refs if _is_record(ref)]
+        refs = header.record_ids if one.speaks_of_itself else [event.value(one.parent)]
+        at = header.committed_at
+        return [ChangeHint(one.entity, ref, hint_key(ref, at), at) for ref in refs if is_record(ref)]
 
     def _check(self, delivery: WebhookDelivery) -> None:
         number = _wanted(delivery.headers, "webhook-id")
@@ -102,7 +85,7 @@ def _wanted(headers: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _read(body: bytes) -> _Change:
+def _read(body: bytes) -> ChangeEvent:
     try:
         document: Any = json.loads(body)
         return _Message.model_validate(document).data.payload
@@ -114,16 +97,6 @@ def _read(body: bytes) -> _Change:
         raise InvalidRequest(
             "The change event cannot be read.", findings=[FieldFinding("(body)", "is not JSON")]
         ) from error
-
-
-def _parent(change: _Change, field: str) -> str:
-    """The parent an event names; blank in events without fields (GAP), which the next poll makes up for."""
-    return str((change.model_extra or {}).get(field) or "")
-
-
-def _is_record(ref: str) -> bool:
-    """A record id, and not a wildcard such as overflow events carry."""
-    return ref.isalnum()
 
 
 def open_intake(binding: Binding) -> SalesforceIntake:

@@ -59,13 +59,13 @@ class Poster:
                 if not one.posted.done():  # who gave up before its turn is not posted
                     batch.append(one)
             try:
-                await self._post_all(batch)
+                outcome = (await asyncio.gather(self._post_all(batch), return_exceptions=True))[0]
             except asyncio.CancelledError:
                 for one in (*batch, *self._waiting):
                     one.posted.cancel()
                 raise
-            except Exception as error:  # noqa: BLE001 - whoever waits is told, the next batch is tried
-                _tell(batch, error)
+            if isinstance(outcome, Exception):  # a defect of ours: whoever waits is told, the next batch is tried
+                _tell(batch, outcome)
 
     async def _post_all(self, batch: Sequence[_Waiting]) -> None:
         if not batch:

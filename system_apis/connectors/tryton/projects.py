@@ -47,6 +47,11 @@ class Projects:
         works = parsed(Work, self._records.take_all(tree))
         return sorted(works, key=lambda work: (work.id != root, work.id))
 
+    async def numbers(self) -> list[int]:
+        """The works that are projects of ours."""
+        wanted = [["type", "=", mapping.PROJECT], [self._records.folded, *led_by("project")]]
+        return [int(row["id"]) for row in await self._client.find_all(self._records.model, wanted, ["id"])]
+
     async def get(self, project_id: str) -> list[Work]:
         """The tree. Raises NotFound."""
         tree = await self.find(project_id)

@@ -124,10 +124,8 @@ class Psa:
             return mapping.to_written(self._binding, mark.invoice_id, made[0], was_created=True)
 
     async def find_billing_mark(self, invoice_id: str) -> Written | None:
-        """The note that names the invoice first, by way of the project it stands on."""
-        wanted = [["notes.message", *led_by("mark", invoice_id)]]
-        found = await self._client.find("project.work", wanted, ["id"], limit=1)
-        held = await self._notes([int(row["id"]) for row in found], led_by("mark", invoice_id))
+        """The note that names the invoice first, asked of every project of ours: a search of works sees no notes."""
+        held = await self._notes(await self._projects.numbers(), led_by("mark", invoice_id))
         return mapping.to_written(self._binding, invoice_id, held[0], was_created=False) if held else None
 
     async def _marked(self, projects: Iterable[int]) -> Marked:

@@ -92,9 +92,17 @@ def read_error(body: Any) -> tuple[str | None, str | None] | None:
     within = error.get("errors")  # an action tells its errors one deeper
     if isinstance(within, list) and within and isinstance(within[0], dict):
         error = cast("Json", within[0])
-    code = error.get("errorCode") or error.get("statusCode") or error.get("error") or error.get("exceptionCode")
+    code = error.get("errorCode") or error.get("statusCode") or _denial(error) or error.get("exceptionCode")
     message = error.get("message") or error.get("error_description") or error.get("exceptionMessage")
     return (str(code) if code else None), (str(message) if message else None)
+
+
+def _denial(error: Json) -> Any:
+    """Of an OAuth refusal or an unsuccessful streaming message; why a handshake was denied stands one deeper."""
+    extension: Any = error.get("ext")
+    told: Any = cast("Json", extension).get("sfdc") if isinstance(extension, dict) else None
+    reason: Any = cast("Json", told).get("failureReason") if isinstance(told, dict) else None
+    return reason or error.get("error")
 
 
 class SalesforceWire:
@@ -108,7 +116,9 @@ class SalesforceWire:
     ) -> None:
         self.system = binding.system
         self.fields = fields
-        self._api = f"/services/data/v{binding.settings.get('api_version') or manifest.wire.version}"
+        self.client_name = client_name
+        self.version = binding.settings.get("api_version") or manifest.wire.version
+        self._api = f"/services/data/v{self.version}"
         self.outbound = Outbound(
             system=binding.system,
             base_url=binding.setting("base_url"),
@@ -153,6 +163,19 @@ class SalesforceWire:
             if not isinstance(ref, str) or not isinstance(value, str):
                 raise VendorDrift(f"{self.system} answered a row of {sobject} without {column}.")
             found[value] = ref
+        return found
+
+    async def parents(self, sobject: str, lookup: str, refs: Sequence[str], where: str = "") -> dict[str, str]:
+        """Row → the record that its lookup names, of the rows with these ids; deleted ones too, but for a condition."""
+        names, also = ("Id" if lookup == "Id" else f"Id, {lookup}"), f" AND {where}" if where else ""
+        path = f"{self._api}/query" if where else f"{self._api}/queryAll"
+        found: dict[str, str] = {}
+        for first in range(0, len(refs), _IDS_PER_QUERY):
+            ids = soql_texts(refs[first : first + _IDS_PER_QUERY])
+            async for record in self._records(path, f"SELECT {names} FROM {sobject} WHERE Id IN {ids}{also}"):
+                ref, parent = record.get("Id"), record.get(lookup)
+                if isinstance(ref, str) and isinstance(parent, str):
+                    found[ref] = parent
         return found
 
     async def stamps(
@@ -221,7 +244,9 @@ class SalesforceWire:
             for field in described
         )
         return own + tuple(
-            FieldFacts(one.parent, "parent row", one.label, is_writable=False) for one in described if one.parent
+            FieldFacts(one.parent, "parent row", one.label, is_writable=one.createable or one.updateable)
+            for one in described
+            if one.parent
         )
 
     # --- writing ---------------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ USERS = [
 
 
 def binding(base_url: str, *, secret: str = CONNECTOR_CLIENT.secret, **settings: str) -> Binding:
-    known = {"base_url": base_url, "client_id": CONNECTOR_CLIENT.client_id, "copy_wait_seconds": "5", **settings}
+    known = {"base_url": base_url, "client_id": CONNECTOR_CLIENT.client_id}
+    known |= {"copy_wait_seconds": "5", "feed_wait_seconds": "0.1", **settings}
     return Binding("harbour", "certinia", known, {"client_secret": secret})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -173,6 +173,12 @@ class TestCertinia(ConformanceSuite):
         async with self._hands(bench) as people:
             await people.patch(HEADER, bench.seeded.card, pse__Timecard_Notes__c="Looked at again")
         return "time"
+
+    async def lose_position(self, bench: Bench) -> None:
+        """Four days pass; the org keeps events for three."""
+        assert bench.sandbox.simulator.configure
+        bench.sandbox.simulator.configure({"clock_ahead": 4 * 86_400})
+        bench.connector._feed._clock = lambda: datetime.now(UTC) + timedelta(days=4)
 
     def moved(self, bench: Bench) -> Moved:
         async def prepare() -> None:

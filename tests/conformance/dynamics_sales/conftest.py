@@ -10,8 +10,9 @@ import pytest
 from deploy.sandbox.dynamics_sales import simulator
 from deploy.sandbox.dynamics_sales.session import DataverseSession
 from system_apis.connectors.dynamics_sales.connector import DynamicsSalesConnector, open_connector
-from tests.conformance.dynamics_sales.environments import admin_wire, ask, binding_for, load_closed, tables
+from tests.conformance.dynamics_sales.environments import admin_wire, ask, binding_for, load_closed
 from tests.conformance.served import Sandbox, Serve
+from tests.conformance.small_firm import tables
 
 
 @dataclass(frozen=True, slots=True)

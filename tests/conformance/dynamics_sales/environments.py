@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,95 +13,7 @@ from deploy.sandbox.dynamics_sales.session import DataverseSession, loader_sessi
 from deploy.sandbox.dynamics_sales.simulator import CONNECTOR_APP, TENANT
 from system_apis.ports.binding import Binding
 from tests.conformance.conformance_suite import WEBHOOK_SECRET
-
-Tables = Mapping[str, Sequence[Mapping[str, str]]]
-
-
-def _account(number: str) -> Mapping[str, str]:
-    return {
-        "account_id": f"A{number}",
-        "name": f"Customer {number}",
-        "parent_account_id": "" if number == "0000" else "A0000",
-        "sector": "retail",
-        "billing_country": "DE",
-        "billing_city": "Kiel",
-        "billing_street": "1 Quay",
-        "billing_postal_code": "24103",
-        "tax_id": "DE123456789",
-        "po_required": "true",
-        "payment_share": "1.00",
-        "payment_after_days": "10",
-    }
-
-
-def _deal(number: str, lines: int, stage: str) -> Mapping[str, str]:
-    return {
-        "opportunity_id": f"D{number}",
-        "account_id": f"A{number}",
-        "name": f"Deal {number}",
-        "stage": stage,
-        "amount": f"{lines * 100}.50",
-        "currency": "EUR",
-        "close_date": "2026-03-01",
-        "owner": "Ada",
-        "region": "West",
-        "legal_entity": "HC-DE",
-        "revision": "1",
-    }
-
-
-def _line(number: str, k: int) -> Mapping[str, str]:
-    return {
-        "line_id": f"D{number}-{k}",
-        "opportunity_id": f"D{number}",
-        "product_code": "GTXPro",
-        "workstream": f"WS{k}",
-        "quantity": "1",
-        "unit_price": "100.25",
-        "amount": "100.25",
-        "billing_model": "fixed_fee",
-        "start_date": "2026-03-15",
-    }
-
-
-def _contract(number: str) -> Mapping[str, str]:
-    return {
-        "contract_id": f"SOW-{number}",
-        "opportunity_id": f"D{number}",
-        "status": "approved",
-        "signed_on": "2026-02-28",
-        "payment_terms_days": "30",
-        "cap_amount": "5000",
-        "po_number": "PO-1",
-        "rate_card": "RC-HC-DE",
-        "revision": "1",
-    }
-
-
-def _milestone(number: str, k: int) -> Mapping[str, str]:
-    return {
-        "milestone_id": f"D{number}-{k}-M1",
-        "opportunity_id": f"D{number}",
-        "line_id": f"D{number}-{k}",
-        "workstream": f"WS{k}",
-        "name": "Acceptance",
-        "amount": "100.25",
-        "due_date": "2026-04-01",
-    }
-
-
-def tables(deals: int = 1, lines: int = 2, stage: str = "Closed Won") -> Tables:
-    """A firm of `deals` deals, each with its own customer, lines, contract and one milestone per line."""
-    numbers = [f"{n:04d}" for n in range(deals)]
-    each = [(number, k) for number in numbers for k in range(1, lines + 1)]
-    return {
-        "accounts": [_account(number) for number in numbers],
-        "products": [{"product_code": "GTX Pro", "name": "Implementation"}],
-        "opportunities": [_deal(number, lines, stage) for number in numbers],
-        "opportunity_lines": [_line(*one) for one in each],
-        "contracts": [_contract(number) for number in numbers],
-        "milestones": [_milestone(*one) for one in each],
-    }
+from tests.conformance.small_firm import Tables
 
 
 @asynccontextmanager
@@ -145,16 +57,3 @@ def binding_for(base_url: str, **settings: str) -> Binding:
         settings={**place, **settings},
         secrets={"client_secret": CONNECTOR_APP.secret, "webhook_secret": WEBHOOK_SECRET},
     )
-
-
-async def read_on(read: Any, limit: int = 6) -> list[Any]:
-    """A list of the port, page by page."""
-    found: list[Any] = []
-    cursor: str | None = None
-    while True:
-        page = await read(modified_since=None, cursor=cursor, limit=limit)
-        assert len(page.items) <= limit
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found

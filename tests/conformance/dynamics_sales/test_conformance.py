@@ -27,8 +27,9 @@ from tests.conformance.conformance_suite import (
     Variant,
     Write,
 )
-from tests.conformance.dynamics_sales.environments import ask, binding_for, change, load_closed, read_on, tables
+from tests.conformance.dynamics_sales.environments import ask, binding_for, change, load_closed
 from tests.conformance.served import Sandbox
+from tests.conformance.small_firm import read_on, tables
 
 DEALS = r"GET /api/data/v9\.2/opportunities"
 LISTS = r"GET /api/data/v9\.2/"
@@ -47,6 +48,8 @@ class TestDynamicsSales(ConformanceSuite):
     writes = ("delivery_statuses.amend", "invoice_statuses.amend")
     read_route = DEALS
     token_route = "POST /.*/oauth2/v2.0/token"
+    tick = 1.05  # stamps are whole seconds
+    absent_ref = "00000000-0000-4000-8000-000000000001"
     variants: ClassVar[Mapping[str, Variant]] = {
         "documented": Variant(),
         "otherwise": Variant(

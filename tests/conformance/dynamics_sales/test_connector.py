@@ -38,8 +38,9 @@ from shared.errors.taxonomy import (
 from system_apis.connectors.dynamics_sales.connector import open_connector
 from system_apis.ports.changes import ChangeHint
 from tests.conformance.dynamics_sales.conftest import Place
-from tests.conformance.dynamics_sales.environments import ask, binding_for, load_closed, read_on, tables
+from tests.conformance.dynamics_sales.environments import ask, binding_for, load_closed
 from tests.conformance.served import Serve
+from tests.conformance.small_firm import read_on, tables
 
 LISTS = r"GET /api/data/v9\.2/"
 ACTIVATED = DeliveryStatus(stage=DeliveryStage.ACTIVATED, project_id="prj_1", project_ref="77", message=" Go. ")

@@ -24,8 +24,9 @@ from shared.canonical.money import Money
 from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from system_apis.connectors.dynamics_sales.connector import open_connector
 from tests.conformance.dynamics_sales.conftest import Place
-from tests.conformance.dynamics_sales.environments import ask, binding_for, load_closed, read_on, tables
+from tests.conformance.dynamics_sales.environments import ask, binding_for, load_closed
 from tests.conformance.served import Serve
+from tests.conformance.small_firm import read_on, tables
 
 Facts = Mapping[str, Any]
 VENDOR_CONTRACTS = "THROUGHLINE_VENDOR_CONTRACTS"

@@ -19,8 +19,9 @@ from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, Invoic
 from system_apis.connectors.dynamics_sales.connector import open_connector
 from system_apis.connectors.dynamics_sales.webhooks import open_intake
 from system_apis.ports.binding import Binding
-from tests.conformance.dynamics_sales.environments import ask, binding_for, firm_wire, load_closed, read_on, tables
+from tests.conformance.dynamics_sales.environments import ask, binding_for, firm_wire, load_closed
 from tests.conformance.served import Serve
+from tests.conformance.small_firm import read_on, tables
 
 
 async def test_a_firm_goes_from_its_files_to_the_account_teams_screen(serve: Serve) -> None:

@@ -16,8 +16,9 @@ from deploy.sandbox.dynamics_sales.simulator import CONNECTOR_APP, LOADER_APP, T
 from deploy.sandbox.dynamics_sales.tokens import App
 from deploy.sandbox.kit.firm import WireRefused
 from tests.conformance.dynamics_sales.conftest import Place
-from tests.conformance.dynamics_sales.environments import ask, firm_wire, load_closed, tables
+from tests.conformance.dynamics_sales.environments import ask, firm_wire, load_closed
 from tests.conformance.served import Serve
+from tests.conformance.small_firm import tables
 
 ALL = {"prefer": 'odata.include-annotations="*"'}
 TRACK = {"prefer": "odata.track-changes"}

@@ -26,8 +26,8 @@ from PowerPlatform.Dataverse.core.errors import HttpError
 from deploy.sandbox.dynamics_sales import simulator
 from deploy.sandbox.dynamics_sales.simulator import LOADER_APP, TENANT
 from deploy.sandbox.kit.control import Simulator, sandbox_app
-from tests.conformance.dynamics_sales.environments import tables
 from tests.conformance.served import free_port
+from tests.conformance.small_firm import tables
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -15,8 +15,9 @@ from deploy.sandbox.hubspot import simulator
 from deploy.sandbox.hubspot.session import HubspotSession
 from deploy.sandbox.kit.control import sandbox_app
 from system_apis.connectors.hubspot.connector import HubspotConnector, open_connector
-from tests.conformance.hubspot.portals import binding_for, load, people_wire, tables
+from tests.conformance.hubspot.portals import binding_for, load, people_wire
 from tests.conformance.served import Sandbox, Serve, free_port
+from tests.conformance.small_firm import tables
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from shared.errors.taxonomy import CredentialsRefused, InvalidRequest
 from shared.outbound import pack_cursor
 from system_apis.connectors.hubspot.connector import open_connector
 from tests.conformance.hubspot.conftest import Portal
-from tests.conformance.hubspot.portals import binding_for, firm_wire, load, read_on, tables
+from tests.conformance.hubspot.portals import binding_for, firm_wire, load
+from tests.conformance.small_firm import read_on, tables
 
 
 async def _companies(portal: Portal, many: int) -> None:

@@ -29,8 +29,9 @@ from tests.conformance.conformance_suite import (
     Variant,
     Write,
 )
-from tests.conformance.hubspot.portals import binding_for, firm_wire, load, people_wire, read_on, tables
+from tests.conformance.hubspot.portals import binding_for, firm_wire, load, people_wire
 from tests.conformance.served import Sandbox
+from tests.conformance.small_firm import read_on, tables
 
 DEALS = r"POST /crm/(v3/objects|objects/2026-03)/deals/batch/read"
 SEARCH = "POST .*/search"

@@ -26,9 +26,10 @@ from shared.errors.taxonomy import (
 from system_apis.connectors.hubspot.connector import HubspotConnector, open_connector
 from system_apis.connectors.hubspot.payloads import DealPayload
 from tests.conformance.hubspot.conftest import Portal
-from tests.conformance.hubspot.portals import binding_for, firm_wire, read_on, tables
+from tests.conformance.hubspot.portals import binding_for, firm_wire
 from tests.conformance.hubspot.test_conformance import STATUS
 from tests.conformance.served import Serve
+from tests.conformance.small_firm import read_on, tables
 
 
 def _other(portal: Portal, **settings: str) -> HubspotConnector:

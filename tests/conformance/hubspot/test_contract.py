@@ -20,9 +20,10 @@ from deploy.sandbox.kit.wire import Wire
 from shared.canonical.opportunities import DeliveryStage, DeliveryStatus
 from system_apis.connectors.hubspot.connector import open_connector
 from tests.conformance.hubspot.contract import Recorder, complaints, contract, misfits, operation
-from tests.conformance.hubspot.portals import binding_for, firm_wire, load, people_wire, read_on, tables
+from tests.conformance.hubspot.portals import binding_for, firm_wire, load, people_wire
 from tests.conformance.hubspot.test_conformance import STATUS
 from tests.conformance.served import Serve
+from tests.conformance.small_firm import read_on, tables
 
 WHERE = "THROUGHLINE_VENDOR_CONTRACTS"
 _NOT_IN_THE_CONTRACT = "/crm-object-schemas/"

@@ -14,8 +14,9 @@ from shared.canonical.money import Money
 from shared.canonical.opportunities import BillingModel, DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from system_apis.connectors.hubspot.connector import open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.hubspot.portals import firm_wire, people_wire, read_on, tables
+from tests.conformance.hubspot.portals import firm_wire, people_wire
 from tests.conformance.served import Serve
+from tests.conformance.small_firm import read_on, tables
 
 
 async def test_a_firm_is_sold_read_delivered_and_billed(serve: Serve) -> None:

@@ -17,8 +17,9 @@ from shared.canonical.opportunities import DeliveryStage, DeliveryStatus
 from shared.errors.taxonomy import OutcomeUnknown, VendorThrottled, VendorUnavailable
 from system_apis.connectors.hubspot.connector import open_connector
 from tests.conformance.hubspot.conftest import Portal
-from tests.conformance.hubspot.portals import binding_for, read_on
+from tests.conformance.hubspot.portals import binding_for
 from tests.conformance.served import Serve
+from tests.conformance.small_firm import read_on
 
 STATUS = DeliveryStatus(stage=DeliveryStage.IN_REVIEW)
 

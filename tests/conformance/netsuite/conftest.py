@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from deploy.sandbox.netsuite.firm import NetSuiteFirm
+from deploy.sandbox.netsuite.signatures import AccessToken, new_token
 from deploy.sandbox.netsuite.simulator import simulator
 from deploy.sandbox.netsuite.tokens import MachineCredentials, new_credentials
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
@@ -21,9 +22,15 @@ def credentials() -> MachineCredentials:
     return new_credentials("integration-1")
 
 
+@pytest.fixture(scope="session")
+def access_token() -> AccessToken:
+    return new_token()
+
+
 @pytest.fixture
-async def netsuite(serve: Serve, credentials: MachineCredentials) -> Sandbox:
-    return await serve(simulator(certificates={credentials.certificate_id: credentials.certificate}))
+async def netsuite(serve: Serve, credentials: MachineCredentials, access_token: AccessToken) -> Sandbox:
+    certificates = {credentials.certificate_id: credentials.certificate}
+    return await serve(simulator(certificates=certificates, access_tokens=[access_token]))
 
 
 @pytest.fixture

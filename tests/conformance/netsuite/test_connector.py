@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ import pytest
 
 from deploy.sandbox.kit.faults import FaultKind
 from deploy.sandbox.netsuite.firm import NetSuiteFirm
+from deploy.sandbox.netsuite.signatures import ACCOUNT, new_token
 from deploy.sandbox.netsuite.vendor import VENDOR
 from shared.canonical.invoices import InvoiceState
 from shared.canonical.money import Money
@@ -242,6 +244,28 @@ def test_a_missing_or_unusable_key_is_named() -> None:
         open_connector(Binding("harbour", "netsuite", settings, {"private_key": "not a key"}))
     with pytest.raises(Misconfigured, match="client_id"):
         open_connector(Binding("harbour", "netsuite", {"base_url": "http://127.0.0.1:1"}, {"private_key": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"auth": "basic"}, "auth: 'basic' is neither oauth2 nor token"),
+        ({"account": ""}, "setting account is missing"),
+        ({"account": "1234567-sb1"}, "account: '1234567-sb1' is not written"),
+        ({"consumer_key": ""}, "setting consumer_key is missing"),
+        ({"token_id": ""}, "setting token_id is missing"),
+        ({"consumer_secret": ""}, "secret consumer_secret is missing"),
+        ({"token_secret": ""}, "secret token_secret is missing"),
+    ],
+)
+def test_what_token_based_authentication_lacks_is_named(changed: dict[str, str], named: str) -> None:
+    token = asdict(new_token())
+    secrets = {name: token.pop(name) for name in ("consumer_secret", "token_secret")}
+    settings = {"base_url": "http://127.0.0.1:1/netsuite", "auth": "token", "account": ACCOUNT, **token}
+    for given in (settings, secrets):
+        given.update({name: value for name, value in changed.items() if name in given})
+    with pytest.raises(Misconfigured, match=named):
+        open_connector(Binding("harbour", "netsuite", settings, secrets))
 
 
 async def test_what_others_wrote_is_read_but_never_taken_for_ours(

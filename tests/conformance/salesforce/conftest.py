@@ -14,8 +14,9 @@ from deploy.sandbox.kit.control import sandbox_app
 from deploy.sandbox.salesforce import simulator
 from deploy.sandbox.salesforce.session import SalesforceSession
 from system_apis.connectors.salesforce.connector import SalesforceConnector, open_connector
-from tests.conformance.salesforce.orgs import admin_wire, binding_for, firm_wire, load_closed, tables
+from tests.conformance.salesforce.orgs import admin_wire, binding_for, firm_wire, load_closed
 from tests.conformance.served import Sandbox, Serve, free_port
+from tests.conformance.small_firm import tables
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import system_apis.connectors.salesforce as package
 from deploy.sandbox.kit.control import Simulator
@@ -21,10 +23,12 @@ from tests.conformance.conformance_suite import (
     Drift,
     Moved,
     PagedRead,
+    Variant,
     Write,
 )
-from tests.conformance.salesforce.orgs import admin_wire, ask, binding_for, firm_wire, load_closed, read_on, tables
+from tests.conformance.salesforce.orgs import admin_wire, ask, binding_for, firm_wire, load_closed
 from tests.conformance.served import Sandbox
+from tests.conformance.small_firm import read_on, tables
 
 QUERY = r"GET /services/data/v60.0/query"
 STATUS = InvoiceStatus(
@@ -41,6 +45,28 @@ class TestSalesforce(ConformanceSuite):
     writes = ("delivery_statuses.amend", "invoice_statuses.amend")
     read_route = QUERY
     token_route = "POST /services/oauth2/token"
+    tick = 1.05  # one of the variants has stamps of whole seconds
+    absent_ref = "006000000000000AAA"
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "documented": Variant(),
+        "otherwise": Variant(
+            settings={
+                "feed_channels": "/data/OpportunityChangeEvent, /data/OpportunityLineItemChangeEvent,"
+                "/data/AccountChangeEvent, /data/ContractChangeEvent, /data/Billing_Milestone__ChangeEvent"
+            },
+            switches={
+                "whole_seconds": True,
+                "enriched": {},
+                "streaming_counts": True,
+                "unknown_client_code": 402,
+                "refusal_status": 401,
+                "forgives_old_replay": True,
+                "piggybacks": True,
+                "replay_lag": 0,
+                "events_per_answer": 2,
+            },
+        ),
+    }
 
     def simulator(self) -> Simulator:
         return simulator()
@@ -131,6 +157,12 @@ class TestSalesforce(ConformanceSuite):
         async with admin_wire(bench.sandbox.base_url) as session:
             await session.call("PATCH", f"{API}/sobjects/Opportunity/{bench.seeded}", {"NextStep": "Celebrate"})
         return "opportunity"
+
+    async def lose_position(self, bench: Bench) -> None:
+        """Four days pass; the org keeps events for three."""
+        assert bench.sandbox.simulator.configure
+        bench.sandbox.simulator.configure({"clock_ahead": 4 * 86_400})
+        bench.connector._feed._clock = lambda: datetime.now(UTC) + timedelta(days=4)
 
     def intake(self, binding: Binding) -> WebhookIntake:
         return open_intake(binding)

@@ -41,8 +41,9 @@ from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookDelivery
 from tests.conformance.conformance_suite import WEBHOOK_SECRET
 from tests.conformance.salesforce.conftest import Org
-from tests.conformance.salesforce.orgs import ask, binding_for, firm_wire, load_closed, read_on, tables
+from tests.conformance.salesforce.orgs import ask, binding_for, firm_wire, load_closed
 from tests.conformance.served import Mailbox
+from tests.conformance.small_firm import read_on, tables
 
 QUERY = "GET .*/query"
 

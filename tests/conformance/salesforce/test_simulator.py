@@ -14,8 +14,9 @@ from deploy.sandbox.salesforce.ids import normal_id, with_guard
 from deploy.sandbox.salesforce.session import API, WireRefused
 from tests.conformance.conformance_suite import WEBHOOK_SECRET
 from tests.conformance.salesforce.conftest import Org
-from tests.conformance.salesforce.orgs import firm_wire, load_closed, tables
+from tests.conformance.salesforce.orgs import firm_wire, load_closed
 from tests.conformance.served import Mailbox
+from tests.conformance.small_firm import tables
 
 
 async def ask(org: Org, soql: str) -> list[dict[str, Any]]:

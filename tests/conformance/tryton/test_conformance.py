@@ -139,6 +139,16 @@ class TestTryton(ConformanceSuite):
         count = counts("ir.note", ["message", "like", "[invoice: inv_acme]%"])
         return Write(lambda: crm.amend_invoice_status(deal, "inv_acme", told), count, route)
 
+    async def test_a_mark_is_found_by_its_invoice(self, bench: Bench) -> None:
+        psa = bench.connector.for_role("psa")
+        await bench.connector.for_role("erp").amend_customer(samples.customer(), "HC-DE")
+        await psa.create_project(samples.plan())
+        made = await psa.mark_billed(samples.mark())
+        found = await psa.find_billing_mark("inv_acme")
+        assert found is not None
+        assert (found.id, found.source) == (made.id, made.source)
+        assert await psa.find_billing_mark("inv_acm") is None
+
     def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
         psa, session = bench.connector.for_role("psa"), bench.seeded.session
 

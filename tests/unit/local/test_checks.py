@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from deploy.local.checks import configuration_problems
+from deploy.local.checks import configuration_problems, connector_problems
 from deploy.local.installation import Installation
 from deploy.local.places import Places
 from deploy.local.ports import Ports
+from system_apis.catalog import CONNECTORS
 
 
 def files(root: Path) -> dict[str, tuple[str, int]]:
@@ -36,3 +38,15 @@ def test_a_damaged_file_of_secrets_is_named(tmp_path: Path) -> None:
     file.write_text("{", encoding="utf-8")
     [problem] = configuration_problems(places, Ports.free())
     assert problem.startswith(f"{file}: cannot be used: ")
+
+
+def test_files_of_a_connector_that_nobody_bound_are_checked_too(tmp_path: Path) -> None:
+    folder = tmp_path / "kantata"
+    shutil.copytree(CONNECTORS / "kantata", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    assert connector_problems(tmp_path) == []
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("plays: [psa]", "plays: [pso]"), encoding="utf-8")
+    (folder / "conformance.yaml").unlink()
+    about_manifest, about_score = connector_problems(tmp_path)
+    assert about_manifest.startswith("manifest.yaml of connector kantata: plays.0: ")
+    assert about_score.startswith("conformance.yaml of connector kantata cannot be read: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,10 @@ def test_a_tenants_own_field_file_is_read_at_start(tmp_path: Path, own: str | No
     told = refusal(tmp_path, document)
     assert told.startswith("harbour.yaml: connectors.crm: ")
     assert named in told
+
+
+def test_a_connector_without_its_opener_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("system_apis.connectors.kantata.connector")
+    monkeypatch.delattr(module, "open_connector")
+    told = refusal(tmp_path, {"connectors": {"psa": PSA}})
+    assert "connectors/kantata/connector.py: open_connector(binding) is missing" in told

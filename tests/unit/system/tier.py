@@ -33,8 +33,8 @@ from system_apis.routes.parameters import Rooms
 from system_apis.settings import SystemSettings
 from tests.conformance.kantata.account import Account
 from tests.conformance.netsuite.samples import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
-from tests.conformance.salesforce.orgs import tables
 from tests.conformance.served import Sandbox, listening
+from tests.conformance.small_firm import tables
 from tests.unit.gateway.door import AUDIENCE, GATEWAY_DIR, ISSUER, Issuer
 
 CREDENTIALS = new_credentials()
