@@ -120,8 +120,8 @@ class EntityFields:
         if not self._moved:
             return dict(values)
         given: Json = _deep(values)
-        for name, (standard, place) in self._moved.items():
-            found, value = _lift(given, standard)
+        lifted = [(name, place, _lift(given, standard)) for name, (standard, place) in self._moved.items()]
+        for name, place, (found, value) in lifted:  # after all are lifted: two may have changed places
             if found:
                 _plant(given, place.path, self._theirs(name, place, value))
         return given

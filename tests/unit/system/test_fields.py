@@ -66,6 +66,13 @@ def test_a_moved_field_is_written_to_its_place_with_the_tenants_value(tmp_path: 
         fields.give({"Stage": "lost"})
 
 
+def test_two_fields_that_change_places_are_both_kept(tmp_path: Path) -> None:
+    fields = opened(tmp_path, {"opportunity": {"legal_entity_code": "Stage", "stage": "Entity__c"}})
+    assert fields.give({"Entity__c": "HC-DE", "Stage": "Won"}) == {"Entity__c": "Won", "Stage": "HC-DE"}
+    taken = fields.take({"Entity__c": "Won", "Stage": "HC-DE"})
+    assert (taken["Entity__c"], taken["Stage"]) == ("HC-DE", "Won")
+
+
 def test_a_value_the_table_lacks_is_said_not_passed_on(tmp_path: Path) -> None:
     fields = opened(tmp_path, {"opportunity": {"legal_entity_code": {"path": "C", "values": {"D": "HC-DE"}}}})
     assert fields.take({"C": None})["Entity__c"] is None
