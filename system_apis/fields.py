@@ -193,7 +193,18 @@ def load_fields(folder: Path, overrides: Path | None = None) -> FieldMap:
         if strange := sorted(fields.keys() - places[entity].fields.keys()):
             known = ", ".join(sorted(places[entity].fields))
             raise Misconfigured(f"{overrides.name}: {entity}.{strange[0]}: no canonical field of it; they are {known}")
-    return FieldMap(folder.name, places, own)
+    made = FieldMap(folder.name, places, own)
+    for entity, fields in own.items():
+        _refuse_shared_places(overrides.name, entity, made[entity].places, fields)
+    return made
+
+
+def _refuse_shared_places(file: str, entity: str, places: Mapping[str, FieldPlace], moved: Iterable[str]) -> None:
+    """Of two fields at one place a write keeps one; where neither is written they may share it."""
+    for name in moved:
+        for other, place in places.items():
+            if other != name and place.path == places[name].path and (place.written or places[name].written):
+                raise Misconfigured(f"{file}: {entity}.{name}: {place.path} is the place of {other} already")
 
 
 _Read = _Places | _Overrides

@@ -94,6 +94,7 @@ class TrytonClient:
             budget=budget,
             read_body_code=error_of,
             timeout=120.0,
+            owner=binding.tenant,
         )
         accepted = binding.settings.get("accepted_warnings", "invoice_payment_term")
         self._accepted = frozenset(name.strip() for name in accepted.split(",") if name.strip())

@@ -127,6 +127,7 @@ class SalesforceWire:
             budget=manifest.budget,
             read_body_code=read_error,
             headers={"Sforce-Call-Options": f"client={client_name}"},
+            owner=binding.tenant,
         )
 
     async def aclose(self) -> None:

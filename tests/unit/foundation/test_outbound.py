@@ -69,7 +69,14 @@ async def connect(server: Server) -> AsyncIterator[Opened]:
     async with AsyncExitStack() as stack:
 
         def opened(**options: Any) -> Outbound:
-            options = {"system": "acme", "base_url": server.url, "retry": QUICK, "timeout": 2.0, **options}
+            options = {
+                "system": "acme",
+                "base_url": server.url,
+                "retry": QUICK,
+                "timeout": 2.0,
+                "owner": "harbour",
+                **options,
+            }
             outbound = Outbound(**options)
             stack.push_async_callback(outbound.aclose)
             return outbound

@@ -73,6 +73,13 @@ def test_two_fields_that_change_places_are_both_kept(tmp_path: Path) -> None:
     assert (taken["Entity__c"], taken["Stage"]) == ("HC-DE", "Won")
 
 
+def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"opportunity\.legal_entity_code: Stage is the place of stage already"):
+        opened(tmp_path, {"opportunity": {"legal_entity_code": "Stage"}})
+    read_only = opened(tmp_path, {"opportunity": {"legal_entity_code": "properties.region"}})
+    assert read_only.take({"properties": {"region": "HC-DE"}})["Entity__c"] == "HC-DE"
+
+
 def test_a_value_the_table_lacks_is_said_not_passed_on(tmp_path: Path) -> None:
     fields = opened(tmp_path, {"opportunity": {"legal_entity_code": {"path": "C", "values": {"D": "HC-DE"}}}})
     assert fields.take({"C": None})["Entity__c"] is None
