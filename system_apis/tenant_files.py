@@ -13,6 +13,7 @@ from shared.canonical.fields import LegalEntityCode
 from shared.errors.taxonomy import Misconfigured
 from system_apis.manifest import Role
 
+_WHERE_FIELDS_LIE: Final = " (every file here is a tenant's; files that `fields` names lie in a folder below)"
 _TENANT: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
 
 
@@ -59,8 +60,9 @@ def read_tenant_file(path: Path) -> TenantConnectors:
     """A tenant's file. Raises Misconfigured naming file, key and reason; secrets are never told."""
     if not _TENANT.match(path.stem):
         raise Misconfigured(f"{path.name}: the file's name is the tenant's; it must match {_TENANT.pattern}")
+    document: Any = None
     try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
         read = TenantConnectors.model_validate(document)
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path.name}: cannot be read: {error}") from error
@@ -71,7 +73,8 @@ def read_tenant_file(path: Path) -> TenantConnectors:
             f"{'.'.join(map(str, e['loc'])) or '(document)'}: {e['msg']}"
             for e in error.errors(include_url=False, include_input=False)
         )
-        raise Misconfigured(f"{path.name}: {listed}") from None
+        hint = "" if isinstance(document, dict) and "connectors" in document else _WHERE_FIELDS_LIE
+        raise Misconfigured(f"{path.name}: {listed}{hint}") from None
     if read.tenant not in {None, path.stem}:
         raise Misconfigured(f"{path.name}: tenant: is {read.tenant}, but the file's name says {path.stem}")
     return read

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.local.choice import Choice
 from deploy.local.installation import GATEWAY_DIR, Installation
 from deploy.local.places import Places
 from deploy.local.ports import PortProblem, Ports, refuse_busy
@@ -39,7 +41,7 @@ def configuration_problems(places: Places, ports: Ports) -> list[str]:
             checks += [
                 lambda: asyncio.run(_open_connectors(aside.tenants)),
                 lambda: read_clients_file(aside.clients_file, role_book()),
-                lambda: read_options(Installation.of(aside, ports).sandbox_options_file),
+                lambda: read_options(Installation.of(aside, ports, _chosen(places)).sandbox_options_file),
             ]
         return [*unusable, *(problem for check in checks for problem in _problems(check)), *connector_problems()]
 
@@ -64,10 +66,22 @@ def _write(places: Places, aside: Places, ports: Ports) -> None:
     aside.make()
     if kept.exists():
         shutil.copy(kept, aside.keys)
+    if places.fields.is_dir():
+        shutil.copytree(places.fields, aside.fields)
     try:
-        Installation.of(aside, ports).write()
+        Installation.of(aside, ports, _chosen(places)).write()
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise ValueError(f"{kept}: cannot be used: {error}") from error
+
+
+def _chosen(places: Places) -> Choice:
+    """The systems that were started here last; the usual ones where nothing was."""
+    try:
+        return Choice.of(**json.loads(places.run_file.read_text(encoding="utf-8"))["systems"])
+    except FileNotFoundError:
+        return Choice()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{places.run_file}: does not tell the systems: {error}") from error
 
 
 async def _open_connectors(tenants: Path) -> None:

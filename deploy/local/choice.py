@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -38,6 +38,12 @@ class Choice:
         for entity, name in of_entity.items():
             _refuse_unfit("erp", name, f"ERP of {entity}")
         return made
+
+    def refuse_strangers(self, legal_entities: Collection[str]) -> None:
+        """Raises ChoiceRefused for an ERP of a legal entity that the firm does not have."""
+        if strange := sorted(self.of_entity.keys() - set(legal_entities)):
+            known = ", ".join(sorted(legal_entities))
+            raise ChoiceRefused(f"ERP of {strange[0]}: the firm has no such legal entity; it has {known}")
 
     def vendors(self) -> tuple[str, ...]:
         """Every vendor that plays a role, once."""

@@ -207,6 +207,7 @@ def demo(
     from deploy.local.main_job.command import run_demo  # noqa: PLC0415 - loads vendors' wire clients; other commands need not wait
 
     read, choice, ports = read_firm(firm), Choice.of(crm, psa, erp), Ports.chosen(port_base)
+    choice.refuse_strangers(read.legal_entities())
     _end(run_demo(read, _places(state), ports, out, choice=choice, as_json=as_json), as_json=as_json)
 
 
@@ -231,7 +232,10 @@ def matrix(
             named = ", ".join(cell.choice.document().values())
             out.print(f"{number}/{total} {named}: {cell.said} ({cell.seconds:.0f} s)", highlight=False)
 
-    cells = run_matrix(read_firm(firm), list(combinations(crm, psa, erp)), deals=deals, tell=tell)
+    read, choices = read_firm(firm), list(combinations(crm, psa, erp))
+    for choice in choices:
+        choice.refuse_strangers(read.legal_entities())
+    cells = run_matrix(read, choices, deals=deals, tell=tell)
     if as_json:
         typer.echo(json.dumps([cell.document() for cell in cells], indent=2))
     else:

@@ -58,6 +58,10 @@ class Firm:
         """The rows of a file, e.g. `firm["crm/accounts.csv"]`."""
         return self.tables[file]
 
+    def legal_entities(self) -> tuple[str, ...]:
+        """Codes of the firm's companies."""
+        return tuple(row["code"] for row in self["erp/legal_entities.csv"])
+
     def won(self) -> list[Row]:
         """The opportunities that are deals."""
         return [row for row in self["crm/opportunities.csv"] if row["stage"] == WON]

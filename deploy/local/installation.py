@@ -143,17 +143,23 @@ class Installation:
 
     def _connectors(self) -> dict[str, Any]:
         chosen = self.choice
-        erp = self._bound(chosen.erp)
+        erp = self._bound(chosen.erp, "erp")
         if chosen.of_entity:
-            erp["legal_entities"] = {entity: self._bound(name) for entity, name in chosen.of_entity.items()}
-        return {"connectors": {"crm": self._bound(chosen.crm), "psa": self._bound(chosen.psa), "erp": erp}}
+            erp["legal_entities"] = {
+                entity: self._bound(name, f"erp-{entity}") for entity, name in chosen.of_entity.items()
+            }
+        return {
+            "connectors": {"crm": self._bound(chosen.crm, "crm"), "psa": self._bound(chosen.psa, "psa"), "erp": erp}
+        }
 
-    def _bound(self, name: str) -> dict[str, Any]:
+    def _bound(self, name: str, role: str) -> dict[str, Any]:
         kept = self.secrets.vendors[name]
         settings = vendor(name).settings(self.vendor_url(name), kept)
         if "webhook_url" in settings:
             settings["webhook_url"] = f"{self.url('system')}/intake/v1/webhooks/{name}"
-        return {"vendor": name, "settings": settings, "secrets": vendor(name).secrets(kept)}
+        bound = {"vendor": name, "settings": settings, "secrets": vendor(name).secrets(kept)}
+        own = self.places.fields / f"{role}.yaml"
+        return bound | ({"fields": str(own.relative_to(self.places.tenants))} if own.exists() else {})
 
     def _sandbox_options(self) -> dict[str, Any]:
         return {name: self.secrets.vendors[name] for name in self.choice.vendors()}

@@ -45,6 +45,11 @@ class Places:
         return self.root / "pids"
 
     @property
+    def fields(self) -> Path:
+        """The tenant's own files over connectors' mappings: `crm.yaml`, `psa.yaml`, `erp.yaml`, `erp-<entity>.yaml`."""
+        return self.tenants / "fields"
+
+    @property
     def tenants(self) -> Path:
         """Connector configuration, one file per tenant."""
         return self.root / "tenants"

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from weakref import WeakSet
 
@@ -49,11 +49,12 @@ class BudgetFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
-    """How much of a budget is in use: of all replicas where they share it, else of this process."""
+    """How much of a budget (`of`) is in use: of all replicas where they share it, else of this process."""
 
     in_flight: int
     in_window: int
     is_shared: bool
+    of: BudgetFacts | None = None
 
 
 class Office:
@@ -100,7 +101,8 @@ class Office:
         if not kept:
             return BudgetUse(0, 0, is_shared=False)
         wide = {id(one): one.facts.requests / one.facts.per_seconds for one in kept}
-        return await max(kept, key=lambda one: (one.facts.per_seconds == facts.per_seconds, wide[id(one)])).use()
+        widest = max(kept, key=lambda one: (one.facts.per_seconds == facts.per_seconds, wide[id(one)]))
+        return replace(await widest.use(), of=widest.facts)
 
 
 OFFICE: Final = Office()

@@ -104,8 +104,8 @@ class Outbound:
     ) -> None:
         """`is_inner`: a tier of ours, which is told how long the caller still waits; vendors are not.
 
-        `owner`: the tenant whose budget for the system is shared with all replicas; needed with a budget. `heard` is told of every refusal,
-        with the answer's headers, before it is raised or asked again.
+        `owner`: the tenant whose budget for the system is shared with all replicas; needed with a budget.
+        `heard` is told of every refusal, with the answer's headers, before it is raised or asked again.
         """
         if budget and not owner:
             raise ValueError(f"the budget for {system} is nobody's: name its owner")

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, cast
 from shared.errors.taxonomy import (
     Conflict,
     CredentialsRefused,
+    CursorExpired,
     DeadlineExceeded,
     Defect,
     Effect,
@@ -45,6 +46,7 @@ _MEANS: Final[dict[str, type[PlatformError]]] = {
     "vendor_unavailable": VendorUnavailable,
     "vendor_throttled": VendorThrottled,
     "vendor_rejected": VendorRejected,
+    "cursor_expired": CursorExpired,
     SESSION_EXPIRED: CredentialsRefused,
     "credentials_refused": CredentialsRefused,
     "scope_missing": ScopeMissing,

@@ -14,7 +14,7 @@ from pydantic import Field
 from shared.canonical.fields import LegalEntityCode
 from shared.canonical.references import CanonicalModel, Name, Page, Text
 from shared.errors.taxonomy import PlatformError
-from shared.outbound import OFFICE
+from shared.outbound import OFFICE, BudgetUse
 from shared.serving.paging import page_of
 from system_apis.catalog import CONNECTORS, Bound
 from system_apis.manifest import Budget
@@ -146,6 +146,13 @@ class ConnectorHealth(ConnectorView):
     )
 
 
+def _in_force(declared: Budget, used: BudgetUse) -> Budget:
+    """The budget the connection keeps to: the tenant's own, where it set one."""
+    if used.of is None:
+        return declared
+    return Budget(requests=used.of.requests, per_seconds=used.of.per_seconds, at_once=used.of.at_once)
+
+
 async def _view(rooms: Rooms, bound: Bound, *, at_most: float = math.inf) -> ConnectorView:
     manifest = bound.connector.manifest
     used = await OFFICE.use_of(bound.tenant, bound.vendor, manifest.budget)
@@ -159,7 +166,7 @@ async def _view(rooms: Rooms, bound: Bound, *, at_most: float = math.inf) -> Con
         can=manifest.can,
         cannot=manifest.cannot,
         state=_state(rooms, bound, freshness),
-        budget=manifest.budget,
+        budget=_in_force(manifest.budget, used),
         budget_used=BudgetInUse(in_flight=used.in_flight, in_window=used.in_window, is_shared=used.is_shared),
         takes_webhooks=bound.intake is not None,
         keeps_feed=hasattr(bound.connector, "read_feed"),

@@ -55,6 +55,7 @@ def run_load(firm: Firm, places: Places, console: Console, *, as_json: bool) -> 
     processes = Processes(places.pids, places.logs, die_with_us=False)
     _refuse_stopped(places, processes)
     ports, choice = _running(places)
+    choice.refuse_strangers(firm.legal_entities())
     installation = Installation.of(places, ports, choice)
     report = _report(firm, installation)
     asyncio.run(_refuse_loaded(firm, installation))

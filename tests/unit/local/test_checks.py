@@ -5,11 +5,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+import yaml
+
 from deploy.local.checks import configuration_problems, connector_problems
+from deploy.local.choice import Choice
 from deploy.local.installation import Installation
 from deploy.local.places import Places
 from deploy.local.ports import Ports
+from shared.errors.taxonomy import Misconfigured
 from system_apis.catalog import CONNECTORS
+from system_apis.tenant_files import read_tenant_file
 
 
 def files(root: Path) -> dict[str, tuple[str, int]]:
@@ -50,3 +56,23 @@ def test_files_of_a_connector_that_nobody_bound_are_checked_too(tmp_path: Path) 
     about_manifest, about_score = connector_problems(tmp_path)
     assert about_manifest.startswith("manifest.yaml of connector kantata: plays.0: ")
     assert about_score.startswith("conformance.yaml of connector kantata cannot be read: ")
+
+
+def test_a_tenants_own_mapping_is_bound_and_checked_with_the_systems_that_were_chosen(tmp_path: Path) -> None:
+    places, choice = Places(tmp_path / "state"), Choice.of(crm="hubspot", erp="netsuite,HC-DE=s4hana")
+    Installation.of(places, Ports.free(), choice).write()
+    places.fields.mkdir()
+    (places.fields / "crm.yaml").write_text("opportunity: {region: tl_area}\n", encoding="utf-8")
+    (places.fields / "erp-HC-DE.yaml").write_text("customer: {nonsense: X}\n", encoding="utf-8")
+    Installation.of(places, Ports.free(), choice).write()
+    bound = yaml.safe_load((places.tenants / "harbour.yaml").read_text(encoding="utf-8"))["connectors"]
+    assert bound["crm"]["fields"] == "fields/crm.yaml"
+    assert "fields" not in bound["psa"]
+    assert bound["erp"]["legal_entities"]["HC-DE"]["fields"] == "fields/erp-HC-DE.yaml"
+    [problem] = configuration_problems(places, Ports.free())
+    assert "erp-HC-DE.yaml: customer.nonsense: no canonical field of it" in problem
+    (places.fields / "erp-HC-DE.yaml").unlink()
+    assert configuration_problems(places, Ports.free()) == []
+    (places.tenants / "own.yaml").write_text("opportunity: {region: tl_area}\n", encoding="utf-8")
+    with pytest.raises(Misconfigured, match=r"own\.yaml: connectors: Field required .*lie in a folder below"):
+        read_tenant_file(places.tenants / "own.yaml")

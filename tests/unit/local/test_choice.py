@@ -18,6 +18,13 @@ def test_an_erp_of_its_own_for_a_legal_entity() -> None:
     assert Choice.of(**choice.document()) == choice
 
 
+def test_an_erp_of_a_company_the_firm_does_not_have_is_refused() -> None:
+    choice = Choice.of(erp="netsuite,HC-XX=s4hana")
+    choice.refuse_strangers(["HC-XX", "HC-DE"])
+    with pytest.raises(ChoiceRefused, match=r"HC-XX: the firm has no such legal entity; it has HC-DE, HC-UK"):
+        choice.refuse_strangers(["HC-UK", "HC-DE"])
+
+
 def test_one_vendor_may_play_every_role() -> None:
     assert Choice.of("tryton", "tryton", "tryton").vendors() == ("tryton",)
 
