@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,9 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deploy.sandbox.kit.deliveries import Deliveries, Subscription
 from deploy.sandbox.kit.faults import Fault
+from deploy.sandbox.kit.switches import UnknownSwitch
 from deploy.sandbox.kit.wire import Wire
 
 Model = TypeVar("Model", bound=BaseModel)
+_SWITCHES: Final = TypeAdapter(dict[str, Any])
+_NOT_TAKEN: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,9 @@ class Simulator:
     """One vendor in the sandbox: its wire, its deliveries (None: the vendor cannot push), and how it is emptied.
 
     `name` is the vendor's folder. `reset` leaves an empty system with the switches it was made with. `counts` tells how
-    many records of each kind it holds. `configure` takes vendor-specific switches, and raises ValueError, KeyError or
-    TypeError for one that it does not know.
+    many records of each kind it holds. `configure` takes vendor-specific switches; it raises UnknownSwitch for one that
+    it does not know, and ValueError, TypeError, LookupError, ArithmeticError or AttributeError for a value it does not
+    take.
     """
 
     name: str
@@ -116,13 +120,19 @@ class _Control:
         return JSONResponse({"sent": box.sent, "failed": box.failed, "waiting": box.waiting})
 
     async def switches(self, request: Request) -> Response:
-        """Vendor-specific switches."""
+        """Vendor-specific switches: an object, name → value."""
         if self._simulator.configure is None:
             return JSONResponse({"title": f"{self._simulator.name} has no switches."}, 404)
         try:
-            self._simulator.configure(await request.json())
-        except (ValueError, KeyError, TypeError) as error:
+            wanted = _SWITCHES.validate_json(await request.body())
+        except ValidationError as error:
+            return _refused(error)
+        try:
+            self._simulator.configure(wanted)
+        except UnknownSwitch as error:
             return JSONResponse({"title": "The switch is not known.", "detail": str(error)}, 422)
+        except _NOT_TAKEN as error:
+            return JSONResponse({"title": "The value of a switch cannot be used.", "detail": str(error)}, 422)
         return Response(status_code=204)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from deploy.local.processes import StartFailed
 
 _SAID = 800
+_OURS = Path(sys.executable)
 _LAST_TRY = "Retry(total=0"  # how pip announces it; nothing else in its output tells a silent registry from a bad lock
 
 
@@ -53,7 +54,20 @@ def python_of(home: Path) -> Path:
     return home / "environment" / "bin" / "python"
 
 
-def install(home: Path, lock: Path, what: str) -> None:
+def python_at_least(major: int, minor: int) -> Path | None:
+    """A Python of this machine that is at least so new: ours, one on the path, or one installed beside ours."""
+    names = [f"python{major}.{newer}" for newer in range(minor, minor + 5)]
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"{major}.*/bin/python{major}"))
+    for found in (sys.executable, *filter(None, map(shutil.which, names)), *map(str, beside)):
+        asked = [found, "-I", "-c", "import sys; print(*sys.version_info[:2])"]
+        said = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - a Python of this machine
+        told = said.stdout.split()
+        if not said.returncode and len(told) == len((major, minor)) and (int(told[0]), int(told[1])) >= (major, minor):
+            return Path(found)
+    return None
+
+
+def install(home: Path, lock: Path, what: str, python: Path = _OURS) -> None:
     """Exactly what the lock pins, hashes checked, wheels only; to be done `alone`. Repeat: nothing more.
 
     Raises RegistryUnreachable, InstallFailed.
@@ -63,19 +77,19 @@ def install(home: Path, lock: Path, what: str) -> None:
         return
     folder = home / "environment"
     shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "venv", str(folder)], what)
+    run([str(python), "-m", "venv", str(folder)], what)
     pip = [str(python_of(home)), "-m", "pip", "--quiet", "--disable-pip-version-check", "--retries", "4"]
     run([*pip, "install", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)], what)
     done.touch()
 
 
-def environment(lock: Path, what: str, home: Path) -> Path:
+def environment(lock: Path, what: str, home: Path, python: Path = _OURS) -> Path:
     """The Python of an environment with what the lock pins; made on first use, which needs the package registry.
 
     Raises RegistryUnreachable, InstallFailed.
     """
     with alone(home):
-        install(home, lock, what)
+        install(home, lock, what, python)
     return python_of(home)
 
 

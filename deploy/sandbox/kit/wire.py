@@ -109,6 +109,13 @@ def _hang_up(send: Send) -> None:
 
 
 def _distort(content: bytes, kinds: dict[FaultKind, Fault]) -> bytes:
+    """JSON with members more or fewer; of a multipart answer every part that is JSON, which stands on one line."""
+    if content.startswith(b"--"):
+        return b"\r\n".join(_distorted_json(line, kinds) for line in content.split(b"\r\n"))
+    return _distorted_json(content, kinds)
+
+
+def _distorted_json(content: bytes, kinds: dict[FaultKind, Fault]) -> bytes:
     try:
         document = json.loads(content)
     except ValueError:

@@ -1,7 +1,10 @@
-"""A client we did not write, unmodified, at the simulator: d365fo-client (it needs Python 3.13 and its own set-up)."""
+"""A client we did not write, unmodified, at the simulator: d365fo-client, on a Python 3.13 of its own."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -9,38 +12,50 @@ import httpx
 import pytest
 
 from deploy.sandbox.dynamics_finance.simulator import simulator
+from deploy.sandbox.kit import environments
+from deploy.sandbox.kit.environments import RegistryUnreachable
 from tests.conformance.dynamics_finance.conftest import CONNECTOR, LOADER, people
 from tests.conformance.dynamics_finance.samples import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.served import Serve
 
-witness: Any = pytest.importorskip("d365fo_client", reason="d365fo-client is not installed (it needs Python 3.13)")
 ITS_TOKEN = "mock-token-for-localhost"  # what it sends to loopback addresses instead of asking Entra
+LOCK = Path(__file__).with_name("requirements.lock")
+PROGRAM = Path(__file__).with_name("d365fo_program.py")
+CACHE_VARIABLE = "THROUGHLINE_D365FO_CLIENT_CACHE"
 
 
-async def test_an_independent_client_reads_writes_and_describes(serve: Serve, tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The Python of the client's own environment, made on first use."""
+    found = environments.python_at_least(3, 13)
+    if found is None:
+        pytest.skip("d365fo-client needs Python 3.13, and none was found on this machine")
+    home = environments.cache("d365fo-client", CACHE_VARIABLE) / environments.edition(LOCK, str(found))
+    try:
+        return environments.environment(LOCK, "The client d365fo-client", home, found)
+    except RegistryUnreachable as error:
+        pytest.skip(str(error))
+
+
+async def ran(python: Path, *arguments: str) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        python, "-I", PROGRAM, *arguments, stdout=PIPE, stderr=PIPE, env={"NO_PROXY": "*", "HOME": arguments[-1]}
+    )
+    async with asyncio.timeout(120):
+        said, troubles = await process.communicate()
+    assert process.returncode == 0, troubles.decode()[-3000:]
+    return json.loads(said)
+
+
+async def test_an_independent_client_reads_writes_and_describes(serve: Serve, tmp_path: Path, python: Path) -> None:
     known = {one.client_id: one for one in (CONNECTOR, LOADER)}
     sandbox = await serve(simulator(applications=known, standing_tokens={ITS_TOKEN: CONNECTOR.client_id}))
     async with httpx.AsyncClient(trust_env=False) as http:
         await people(sandbox.base_url, http).load(LEGAL_ENTITIES, SERVICE_ITEMS, RATE_CARDS)
-    config = witness.FOClientConfig(
-        base_url=sandbox.base_url, enable_metadata_cache=False, metadata_cache_dir=str(tmp_path)
-    )
-    async with witness.FOClient(config) as client:
-        body = {
-            "dataAreaId": "hcde",
-            "CustomerAccount": "W-1",
-            "CustomerGroupId": "TL",
-            "OrganizationName": "Witness",
-            "SalesCurrencyCode": "EUR",
-        }
-        created = await client.create_entity("CustomersV3", body)
-        assert created["PartyNumber"]
-        key = {"dataAreaId": "hcde", "CustomerAccount": "W-1"}
-        await client.update_entity("CustomersV3", key, {"OrganizationName": "Witness Ltd"})
-        assert (await client.get_entity("CustomersV3", key))["OrganizationName"] == "Witness Ltd"
-        options = witness.QueryOptions(filter="dataAreaId eq 'hcde'", select=["CustomerAccount"], count=True)
-        listed = await client.get_entities("CustomersV3", options)
-        assert [row["CustomerAccount"] for row in listed["value"]] == ["W-1"]
-        assert listed["@odata.count"] == 1
-        assert await client.delete_entity("CustomersV3", key)
-        assert (await client.get_entities("CustomersV3", options))["value"] == []
+    seen = await ran(python, sandbox.base_url, str(tmp_path))
+    assert seen["created"]["PartyNumber"]
+    assert seen["amended"]["OrganizationName"] == "Witness Ltd"
+    assert [row["CustomerAccount"] for row in seen["listed"]["value"]] == ["W-1"]
+    assert seen["listed"]["@odata.count"] == 1
+    assert seen["was_deleted"]
+    assert seen["left"]["value"] == []
