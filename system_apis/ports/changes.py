@@ -47,7 +47,10 @@ class ChangePoll(Protocol):
     """Every connector can be asked what changed since a watermark."""
 
     async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
-        """All hints at or after the instant, oldest first, overlap included; `key` is ref + version."""
+        """All hints at or after the instant, oldest first; `key` is ref + version. None: as far back as the vendor tells at once.
+
+        The caller has taken its overlap off the instant already.
+        """
         ...
 
 

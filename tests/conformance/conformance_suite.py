@@ -6,7 +6,9 @@ connector's folder scores every rule: `simulated`, `{verified: date}` or `{exemp
 
 from __future__ import annotations
 
+import importlib
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -58,9 +60,26 @@ class ConformanceSuite(PortRules):
         manifest = load_manifest(self.folder)
         can = {f"{entity}.{verb}" for entity, verbs in manifest.can.items() for verb in verbs}
         assert not can & set(manifest.cannot), "declared both as can and as cannot"
-        acts = {act for role in manifest.plays for act in acts_of(role)}
+        acts = {act for role in manifest.plays for act in acts_of(role)} | {"changes.list_changes", "schema.describe"}
         untold = sorted(acts - can - set(manifest.cannot))
         assert not untold, f"manifest.yaml: {', '.join(untold)}: say under can or, with the reason, under cannot"
+
+    @rule("manifest")
+    async def test_every_method_of_its_ports_is_there(self) -> None:
+        manifest = load_manifest(self.folder)
+        module = importlib.import_module(f"system_apis.connectors.{self.folder.name}.connector")
+        connector = module.open_connector(self.binding(ADDRESS))
+        try:
+            ports = {role: getattr(connector, "for_role", lambda _: connector)(role) for role in manifest.plays}
+            absent = [
+                f"{role}: {name}" for role, one in ports.items() for name in _lacking(one, acts_of(role).values())
+            ]
+            absent += _lacking(connector, ["ping", "aclose", "list_changes", "describe"])
+            assert not absent, f"also what stands under cannot has its method, an empty list for one: {absent}"
+            feeds = "read_feed" in manifest.can["changes"]
+            assert feeds == hasattr(connector, "read_feed"), "changes: read_feed is told exactly where there is one"
+        finally:
+            await connector.aclose()
 
     @rule("manifest")
     def test_what_the_connector_is_given_stands_in_the_manifest(self) -> None:
@@ -325,3 +344,7 @@ def _same(due: set[str], told: set[str], where: str) -> None:
     missing, strange = sorted(due - told), sorted(told - due)
     assert not missing, f"missing: {', '.join(missing)}; they belong to {where}"
     assert not strange, f"not known: {', '.join(strange)}; they stand in {where}"
+
+
+def _lacking(connector: object, names: Iterable[str]) -> list[str]:
+    return [name for name in names if not callable(getattr(connector, name, None))]

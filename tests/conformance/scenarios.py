@@ -67,7 +67,9 @@ class Write:
     """A port write. `count` asks the simulator over its own wire how many records there are of what is written.
 
     `route` finds the vendor's writing calls (regular expression on `METHOD /path?query`); one clean write makes `steps`
-    of them and the answer is cut at each in turn. A clean write, once or often, leaves `expected` records.
+    of them and the answer is cut at each in turn: only where a repeat begins anew. Where parts that stand are kept
+    (`create_project`) leave 1, and cut every call in a test of your own, a fresh record each. A clean write, once or
+    often, leaves `expected` records.
     """
 
     do: Callable[[], Awaitable[object]]

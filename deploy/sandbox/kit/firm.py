@@ -63,6 +63,7 @@ class PsaInvoiceRow:
 
     invoice_id: str
     workspace_id: str
+    """The project's id in the PSA."""
     time_entries: int
     milestones: int
 
@@ -140,7 +141,9 @@ class PsaFirm(Protocol):
         """Book the hours of these projects, approve those whose row says so, complete milestones; how many hours rows.
 
         `projects`: the firm's opportunity_id → the project's id in this PSA, as the CRM was told it (`project_ref`).
-        Rows of other opportunities are left alone; rows booked before are not booked again.
+        Rows of other opportunities are left alone; rows booked before are not booked again. A row's `workstream` is the
+        workstream's name, its `milestone_id` the milestone's `reference`; its `entry_id` comes back as
+        `TimeEntry.reference` (a cap goes by its order).
         """
         ...
 
