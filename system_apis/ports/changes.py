@@ -47,9 +47,9 @@ class ChangePoll(Protocol):
     """Every connector can be asked what changed since a watermark."""
 
     async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
-        """All hints at or after the instant, oldest first; `key` is ref + version. None: as far back as the vendor tells at once.
+        """All hints at or after the instant, oldest first; `key` is ref + version.
 
-        The caller has taken its overlap off the instant already.
+        None: as far back as the vendor tells at once. The caller has taken its overlap off the instant already.
         """
         ...
 

@@ -21,7 +21,7 @@ class PsaPort(Protocol):
     async def create_project(self, plan: ProjectPlan) -> Project:
         """Parent, one child per workstream, milestones.
 
-        Repeat: parts found by our reference are kept and only missing ones are made; one that was closed is opened again.
+        Repeat: parts found by our reference are kept and only missing ones are made; a closed one is opened again.
         """
         ...
 
