@@ -24,6 +24,7 @@ Means = Literal[
     "vendor_unavailable",
     "vendor_throttled",
     "vendor_rejected",
+    "cursor_expired",
     "session_expired",
     "credentials_refused",
     "scope_missing",
@@ -31,6 +32,8 @@ Means = Literal[
 Recognition = Literal[
     "upsert_by_external_id", "looked_up_by_external_reference", "same_values_again", "not_recognisable"
 ]
+"""How a repeated write is known: by the vendor, which keeps one record per id of ours; by us, who look for that id
+first (a unique key of the vendor's may stand behind it); it does no harm; or not at all, so that people must look."""
 
 
 class _Facts(BaseModel):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import Final
 
 from system_apis.fields import EntityFields, FieldMap, FieldPlace
 from system_apis.ports.schema import FieldFacts
@@ -25,6 +26,19 @@ class DriftKind(StrEnum):
     READ_ONLY = "field_read_only"
     TYPE_CHANGED = "field_type_changed"
     VALUE_UNMAPPED = "value_unmapped"
+
+
+BLOCKING: Final = frozenset(
+    {
+        DriftKind.OBJECT_MISSING,
+        DriftKind.FIELD_MISSING,
+        DriftKind.FIELD_RENAMED,
+        DriftKind.NEWLY_REQUIRED,
+        DriftKind.READ_ONLY,
+    }
+)
+"""Kinds with which a record cannot be read or written until somebody mends it; others are only shown."""
+_GONE: Final = frozenset({DriftKind.FIELD_MISSING, DriftKind.FIELD_RENAMED})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,8 +67,29 @@ def drift_findings(fields: FieldMap, told: Described, before: Kinds) -> tuple[Dr
 
 
 def kinds_of(told: Described) -> dict[str, dict[str, str]]:
-    """What is kept of a schema, to tell later what changed."""
+    """What is kept of a schema in which nothing changed, to tell later what did."""
     return {name: {one.name: one.kind for one in fields} for name, fields in told.items()}
+
+
+def kinds_to_keep(
+    fields: FieldMap, told: Described, before: Kinds, found: Iterable[DriftFinding]
+) -> dict[str, dict[str, str]]:
+    """What is kept of a schema of which `found` is told, field by field.
+
+    A field that is gone keeps its name and kind, and as long as it does, fields that are new stay new: one of them is
+    perhaps what it was renamed to. A field whose type is told as changed keeps its kind of before.
+    """
+    kept = kinds_of(told)
+    for one in found:
+        places = fields[one.entity]
+        if places.object not in kept or one.field not in places.places:
+            continue
+        path, was, now = places.path(one.field), before.get(places.object, {}), kept[places.object]
+        if one.kind in _GONE and path in was:
+            kept[places.object] = {name: kind for name, kind in now.items() if name in was} | {path: was[path]}
+        elif one.kind is DriftKind.TYPE_CHANGED:
+            now.update({name: was[name] for name in (path, path.split(".")[0]) if name in was and name in now})
+    return kept
 
 
 def _of_field(

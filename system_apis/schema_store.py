@@ -29,7 +29,7 @@ class SchemaStore:
         self._database = database
 
     async def snapshot(self, tenant: str, system: str) -> dict[str, dict[str, str]]:
-        """Object → field → kind, as last seen whole; nothing before the first check."""
+        """Object → field → kind, as kept by the last check; nothing before the first."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
                 text("SELECT object, fields FROM schema_snapshots WHERE tenant = :tenant AND system = :system"),
@@ -48,8 +48,8 @@ class SchemaStore:
     ) -> list[DriftFinding]:
         """Findings as they stand now: new ones are added, others keep their day, those that are gone go.
 
-        Answers the new ones. What a schema looked like is replaced only where nothing is wrong with it: what a
-        renamed field was called has to be remembered until somebody has mended the mapping.
+        A type that changed once more has a new day. Answers the new ones. `kinds` (object → field → kind) replaces what
+        was kept of these objects; objects that are not in it are remembered as they were.
         """
         key = {"tenant": tenant, "system": system}
         rows = {
@@ -74,22 +74,23 @@ class SchemaStore:
                 text(
                     "INSERT INTO schema_findings (tenant, system, entity, field, kind, reason)"
                     f" SELECT :tenant, :system, f.entity, f.field, f.kind, f.reason FROM {listed}"
-                    " ON CONFLICT (tenant, system, entity, field, kind) DO UPDATE SET reason = excluded.reason"
+                    " ON CONFLICT (tenant, system, entity, field, kind) DO UPDATE SET reason = excluded.reason,"
+                    " found_at = CASE WHEN excluded.kind <> :changed OR schema_findings.reason = excluded.reason"
+                    " THEN schema_findings.found_at ELSE excluded.found_at END"
                     " RETURNING entity, field, kind, reason, (xmax = 0) AS is_new"
                 ),
-                key | rows,
+                key | rows | {"changed": DriftKind.TYPE_CHANGED.value},
             )
             fresh = [DriftFinding(row[0], row[1], DriftKind(row[2]), row[3]) for row in added if row[4]]
-            if not findings:
-                await connection.execute(
-                    text(
-                        "INSERT INTO schema_snapshots (tenant, system, object, fields, seen_at)"
-                        " SELECT :tenant, :system, o.key, o.value, :at FROM jsonb_each(CAST(:kinds_of AS jsonb)) AS o"
-                        " ON CONFLICT (tenant, system, object) DO UPDATE"
-                        " SET fields = excluded.fields, seen_at = excluded.seen_at"
-                    ),
-                    key | {"kinds_of": json.dumps(kinds), "at": checked_at},
-                )
+            await connection.execute(
+                text(
+                    "INSERT INTO schema_snapshots (tenant, system, object, fields, seen_at)"
+                    " SELECT :tenant, :system, o.key, o.value, :at FROM jsonb_each(CAST(:kinds_of AS jsonb)) AS o"
+                    " ON CONFLICT (tenant, system, object) DO UPDATE"
+                    " SET fields = excluded.fields, seen_at = excluded.seen_at"
+                ),
+                key | {"kinds_of": json.dumps(kinds), "at": checked_at},
+            )
             await connection.execute(
                 text(
                     "INSERT INTO schema_checks (tenant, system, checked_at) VALUES (:tenant, :system, :at)"

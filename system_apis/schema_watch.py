@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.errors.taxonomy import PlatformError
 from shared.persistence import Database
 from shared.telemetry import bind, counter, gauge, get_logger, new_correlation_id
 from system_apis.catalog import Bound, Catalog
-from system_apis.schema_drift import DriftFinding, drift_findings, kinds_of
+from system_apis.schema_drift import BLOCKING, DriftFinding, DriftKind, drift_findings, kinds_to_keep
 from system_apis.schema_store import SchemaStore, StandingFinding
 
 log = get_logger("system.schema")
@@ -22,8 +22,10 @@ _checked = counter(
 )
 _FIRST_SECONDS: Final = 5.0
 _LONGEST: Final = 120.0
-_WHILE_STANDING: Final = 30.0
-"""Seconds between checks while something does not fit: what somebody mends should not be told as broken for long."""
+_WHILE_BLOCKED: Final = 30.0
+"""Seconds between checks while a deal is held up: what somebody mends should not be told as broken for long."""
+_TOLD_FOR: Final = timedelta(days=1)
+"""How long a changed type is told of; nobody can mend it, and what is read with it shows whether it matters."""
 
 
 class SchemaWatch:
@@ -49,12 +51,17 @@ class SchemaWatch:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def check(self, bound: Bound) -> Sequence[DriftFinding]:
-        """Compare now; everything that does not fit. Raises what the vendor's metadata call raises."""
+        """Compare now; everything that does not fit. Raises what the vendor's metadata call raises.
+
+        A type that changed is accepted as it is a day after it was found.
+        """
+        now = datetime.now(UTC)
         told = await bound.connector.describe(bound.fields.objects())
         before = await self._store.snapshot(bound.tenant, bound.vendor)
-        found = drift_findings(bound.fields, told, before)
-        now = datetime.now(UTC)
-        fresh = await self._store.keep(bound.tenant, bound.vendor, found, kinds_of(told), checked_at=now)
+        accepted = _accepted(await self._store.standing(bound.tenant, bound.vendor), now)
+        found = tuple(one for one in drift_findings(bound.fields, told, before) if one.reason not in accepted)
+        kept = kinds_to_keep(bound.fields, told, before, found)
+        fresh = await self._store.keep(bound.tenant, bound.vendor, found, kept, checked_at=now)
         for one in fresh:
             log.warning(
                 "schema_drift",
@@ -73,12 +80,13 @@ class SchemaWatch:
     ) -> tuple[list[StandingFinding], datetime | None]:
         """What does not fit at present, and when that was last looked at.
 
-        Findings older than `at_most` seconds are looked at again first, once for all who ask; a vendor that cannot be
-        asked leaves them as they stand.
+        Findings that hold up work and are older than `at_most` seconds are looked at again first, and with 0 it is
+        looked whether there are any; once for all who ask. A vendor that cannot be asked leaves them as they stand.
         """
+        asked_at = datetime.now(UTC)
         async with self._looking.setdefault((bound.tenant, bound.vendor), asyncio.Lock()):
             told = await self._standing(bound)
-            if not told[0] or _age(told[1]) < at_most:
+            if not (_is_blocked(told[0]) or at_most <= 0) or _age(told[1], asked_at) <= at_most:
                 return told
             await self._survived(bound)
             return await self._standing(bound)
@@ -95,7 +103,7 @@ class SchemaWatch:
                 pause = min(self._every, _LONGEST)
             else:
                 stands = await self._store.standing(bound.tenant, bound.vendor)
-                pause = min(self._every, _WHILE_STANDING) if stands else self._every
+                pause = min(self._every, _WHILE_BLOCKED) if _is_blocked(stands) else self._every
 
     async def _survived(self, bound: Bound) -> bool:
         with bind(tenant=bound.tenant, correlation_id=new_correlation_id()):
@@ -110,5 +118,15 @@ class SchemaWatch:
             return not failed
 
 
-def _age(checked_at: datetime | None) -> float:
-    return math.inf if checked_at is None else (datetime.now(UTC) - checked_at).total_seconds()
+def _age(checked_at: datetime | None, asked_at: datetime) -> float:
+    return math.inf if checked_at is None else (asked_at - checked_at).total_seconds()
+
+
+def _is_blocked(standing: Iterable[StandingFinding]) -> bool:
+    return any(one.finding.kind in BLOCKING for one in standing)
+
+
+def _accepted(standing: Iterable[StandingFinding], now: datetime) -> set[str]:
+    """Which changes of types were told for long enough, in the words that name place, old type and new."""
+    changed = (one for one in standing if one.finding.kind is DriftKind.TYPE_CHANGED)
+    return {one.finding.reason for one in changed if now - one.found_at >= _TOLD_FOR}

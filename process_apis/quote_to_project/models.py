@@ -72,12 +72,13 @@ class Admission(StrEnum):
 
 
 class DriftSeen(DealModel):
-    """A place where the mapping no longer fits the system's schema."""
+    """A place where the mapping no longer fits the system's schema; `is_blocking`: nothing can be read or written."""
 
     entity: str
     field: str
     kind: str
     reason: str
+    is_blocking: bool
 
 
 class Ability(DealModel):

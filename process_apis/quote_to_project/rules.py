@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from process_apis.approvals.models import ApprovalKind
@@ -26,9 +26,6 @@ _ALWAYS = (
 )
 _BY_TIME = (("psa", "time_entries.list_since"),)
 _BY_MILESTONE = (("psa", "milestones.list_since"), ("erp", "billing_schedules.amend"))
-
-_IN_THE_WAY = frozenset({"object_missing", "field_missing", "field_renamed", "field_newly_required", "field_read_only"})
-"""Kinds of drift with which a record could not be read or written; others are only shown to operators."""
 
 # code → who is asked to act, and what to do: one row per code, the order of the firm's manual.
 _REMEDIES: dict[str, tuple[OwnerRole, str]] = {
@@ -155,13 +152,23 @@ def _about_the_systems(facts: DealFacts) -> Iterator[Finding]:
                 f"{system.name}, the {role.upper()} of this deal, cannot {verb.replace('_', ' ')} {_words(entity)}."
             )
             yield finding("capability_missing", f"systems.{role}.{act}", reason)
-    for role in ("crm", "psa", "erp"):
-        if (system := _system(facts, role)) is None:
-            continue
-        for drift in system.drift:
-            if drift.kind in _IN_THE_WAY:
-                reason = f"The schema of {system.name} changed: {drift.reason}."
-                yield finding("schema_drift", f"systems.{role}.{drift.entity}.{drift.field}", reason)
+    of_the_deal = (_system(facts, role) for role in ("crm", "psa", "erp"))
+    yield from schema_findings(system for system in of_the_deal if system is not None)
+
+
+def schema_findings(systems: Iterable[Ability]) -> tuple[Finding, ...]:
+    """Where mappings no longer fit the systems' schemas so that records cannot be read or written, sorted by field."""
+    found = [
+        finding(
+            "schema_drift",
+            f"systems.{system.role}.{drift.entity}.{drift.field}",
+            f"The schema of {system.name} changed: {drift.reason}.",
+        )
+        for system in systems
+        for drift in system.drift
+        if drift.is_blocking
+    ]
+    return tuple(sorted(found, key=lambda each: each.field))
 
 
 def acts_needed(facts: DealFacts) -> tuple[tuple[str, str], ...]:

@@ -25,12 +25,12 @@ from process_apis.quote_to_project.models import (
     Wish,
 )
 from process_apis.quote_to_project.plans import deal_plan
-from process_apis.quote_to_project.rules import findings
+from process_apis.quote_to_project.rules import findings, schema_findings
 from process_apis.quote_to_project.store import Deals
 from process_apis.rooms import rooms
 from shared.canonical.customers import Customer
 from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, Opportunity
-from shared.errors.taxonomy import NotFound, PlatformError, QuoteNotWon
+from shared.errors.taxonomy import Misconfigured, NotFound, PlatformError, QuoteNotWon, VendorDrift, VendorRejected
 from shared.persistence import Transaction
 from shared.telemetry import correlation_id, counter
 
@@ -94,13 +94,22 @@ async def admit_deal(request: DealRequest) -> Admission:
 
 @engine.step("check deal", lane="crm")
 async def check_deal(request: DealRequest) -> Check:
-    """Read everything the rules look at and apply them: all findings, or the plan."""
+    """Read everything the rules look at and apply them: all findings, or the plan.
+
+    Where it cannot be read because a schema changed, that is the finding.
+    """
     house = rooms()
     async with house.database.transaction() as conn:
         await _deals.checking(conn, request)
         await house.exceptions.checking(conn, request.tenant, request.run_id)
         aliases = await house.exceptions.product_aliases(conn, request.tenant)
-    facts = await _gathered(request, aliases)
+    try:
+        facts = await _gathered(request, aliases)
+    except (VendorDrift, VendorRejected, Misconfigured):  # without the field, or refused who asks for it
+        changed = await _changed_schemas(request)
+        if not changed:
+            raise
+        return Check(findings=changed)
     rules = house.tenants.of(request.tenant)
     found = findings(facts, rules.tax_id_countries)
     async with house.database.transaction() as conn:
@@ -114,12 +123,12 @@ async def check_deal(request: DealRequest) -> Check:
 
 async def _gathered(request: DealRequest, aliases: dict[str, str]) -> DealFacts:
     systems = rooms().systems.of(request.tenant)
-    opportunity, contract, entities, items, connected = await asyncio.gather(
+    opportunity, contract, entities, items, abilities = await asyncio.gather(
         systems.crm.get_opportunity(request.opportunity_id),
         systems.crm.find_contract(request.opportunity_id),
         systems.erp.list_legal_entities(),
         systems.erp.list_service_items(),
-        systems.connectors.list_connectors(),
+        _abilities(request),
     )
     return DealFacts(
         opportunity=opportunity,
@@ -128,8 +137,21 @@ async def _gathered(request: DealRequest, aliases: dict[str, str]) -> DealFacts:
         legal_entities=entities,
         service_items=items,
         product_aliases=aliases,
-        abilities=tuple(Ability.model_validate(one.model_dump()) for one in connected),
+        abilities=abilities,
     )
+
+
+async def _abilities(request: DealRequest, *, now: bool = False) -> tuple[Ability, ...]:
+    connected = await rooms().systems.of(request.tenant).connectors.list_connectors(now=now)
+    return tuple(Ability.model_validate(one.model_dump()) for one in connected)
+
+
+async def _changed_schemas(request: DealRequest) -> tuple[Finding, ...]:
+    """Findings of all systems as they stand now: which of them the deal is about could not be read."""
+    try:
+        return schema_findings(await _abilities(request, now=True))
+    except PlatformError:
+        return ()
 
 
 def _asker(request: DealRequest, opportunity: Opportunity) -> str:

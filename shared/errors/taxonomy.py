@@ -294,6 +294,10 @@ class VendorUnavailable(VendorTrouble):
     sentence = "A connected system is unavailable; nothing was changed there."
 
 
+class CursorExpired(VendorUnavailable):
+    """The system has forgotten how far a list was read; whoever reads it begins anew."""
+
+
 class VendorThrottled(VendorTrouble):
     """The system (or our budget for it) asks for patience; surely nothing happened."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -41,6 +41,28 @@ class Answer:
             if self.was_write:
                 raise OutcomeUnknown(f"{self.system} answered a change unreadably.", detail=shown) from error
             raise VendorDrift(f"{self.system} answered something that is not JSON.", detail=shown) from error
+
+
+class AnsweredPart(Protocol):
+    """One part of a batch's answer: status, headers (names in lower case) and JSON body of its own."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers."""
+        ...
+
+    @property
+    def body(self) -> Any:
+        """The JSON read; None where there is none."""
+        ...
+
+
+Parts = Callable[[Answer], Iterable[AnsweredPart]]
 
 
 @lru_cache(maxsize=2000)

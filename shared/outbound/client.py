@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -26,7 +26,7 @@ from shared.errors.taxonomy import (
     VendorUnavailable,
 )
 from shared.outbound.address import within
-from shared.outbound.answer import Answer
+from shared.outbound.answer import Answer, AnsweredPart, Parts
 from shared.outbound.auth import AuthFlow, Renewals, RequestSigner
 from shared.outbound.body import Params, as_json, as_params
 from shared.outbound.bounded import AnswerTooLarge, answered
@@ -60,6 +60,7 @@ class _Request:
     form: Mapping[str, str] | None = None
     is_write: bool = False
     is_repeatable: bool = False
+    parts: Parts | None = None
 
 
 def _with_type(headers: Mapping[str, str] | None, *, has_json: bool) -> dict[str, str]:
@@ -142,14 +143,21 @@ class Outbound:
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
+        content: bytes | None = None,
+        parts: Parts | None = None,
     ) -> Answer:
-        """Ask without changing anything: repeated on cuts, 5xx and throttling within the retry policy."""
+        """Ask without changing anything: repeated on cuts, 5xx and throttling within the retry policy.
+
+        `parts` reads a multipart answer: the first part that is refused counts as the answer to the whole, so that it
+        is waited for, renewed or raised as if it had come alone.
+        """
         return await self._ask(
             _Request(
                 method=method.upper(),
                 url=self._url(path, params),
                 headers=_with_type(headers, has_json=json is not None),
-                content=None if json is None else as_json(json),
+                content=content if json is None else as_json(json),
+                parts=parts,
             )
         )
 
@@ -314,16 +322,19 @@ class Outbound:
     def _judged(self, request: _Request, response: httpx.Response) -> Answer:
         headers = {name.lower(): value for name, value in response.headers.items()}
         status, content = response.status_code, response.content
-        reading = self._table.read(status, headers, content)
+        answer = Answer(status, headers, content, self.system, request.is_write)
+        if request.parts and headers.get("content-type", "").startswith("multipart/"):
+            response = self._first_refused(request.parts(answer)) or response
+        reading = self._table.read(response.status_code, headers, response.content)
         if reading is None:
             self._breaker.succeeded()
             if status in _ELSEWHERE:
                 moved = VendorDrift(f"{self.system} points elsewhere ({status}).", extra={"system": self.system})
                 raise _Failed(moved, again=False)
             _requests.labels(self.system, "ok").inc()
-            return Answer(status, headers, content, self.system, request.is_write)
+            return answer
         is_down = reading.means == "vendor_unavailable" and reading.problem is None
-        if is_down and (reading.vouches or status in _DOWN):
+        if is_down and (reading.vouches or response.status_code in _DOWN):
             self._breaker.failed()
         else:
             self._breaker.succeeded()
@@ -331,6 +342,15 @@ class Outbound:
         if self._heard:
             self._heard(failure.error, headers)
         raise failure
+
+    def _first_refused(self, parts: Iterable[AnsweredPart]) -> httpx.Response | None:
+        """The first part that the error table takes for a failure, as if it had been answered alone."""
+        for part in parts:
+            content = as_json(part.body)
+            if self._table.read(part.status, part.headers, content):
+                wait = {name: value for name, value in part.headers.items() if name == "retry-after"}
+                return httpx.Response(part.status, headers=wait, content=content)
+        return None
 
     def _refusal(self, request: _Request, reading: Reading, response: httpx.Response) -> _Failed:
         wait = retry_after(response.headers.get("retry-after"))

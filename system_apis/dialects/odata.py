@@ -60,12 +60,6 @@ def v2_moment(text: str) -> datetime:
     return _EPOCH + timedelta(milliseconds=int(match.group(1)))
 
 
-def v2_date(day: date) -> str:
-    """A day as JSON of OData 2 writes it."""
-    moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return f"/Date({int(moment.timestamp() * 1000)})/"
-
-
 def key(name: str, value: Any, version: Version = 4) -> str:
     """`Set(key)` as a path segment, quoted for addresses; a mapping gives a composed or alternate key."""
     if isinstance(value, Mapping):

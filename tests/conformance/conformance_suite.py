@@ -33,6 +33,7 @@ from system_apis.fields import load_fields
 from system_apis.manifest import load_manifest
 from system_apis.ports.acts import READING, acts_of
 from system_apis.ports.changes import WebhookDelivery, WebhookIntake
+from system_apis.schema_drift import DriftKind, drift_findings, kinds_of
 from system_apis.scorecard import load_scorecard
 from tests.conformance.port_rules import PortRules
 from tests.conformance.scenarios import (
@@ -41,13 +42,14 @@ from tests.conformance.scenarios import (
     Drift,
     Moved,
     PagedRead,
+    Removed,
     Variant,
     Write,
     rule,
 )
 from tests.conformance.served import Mailbox, Serve, free_port
 
-__all__ = ["WEBHOOK_SECRET", "Bench", "ConformanceSuite", "Drift", "Moved", "PagedRead", "Variant", "Write"]
+__all__ = ["WEBHOOK_SECRET", "Bench", "ConformanceSuite", "Drift", "Moved", "PagedRead", "Removed", "Variant", "Write"]
 ADDRESS = "http://127.0.0.1:9/vendor"
 
 
@@ -327,6 +329,19 @@ class ConformanceSuite(PortRules):
         for name, paths in given.items():
             demanded = {facts.name for facts in told[name] if facts.is_required and facts.is_writable}
             assert not paths or demanded <= paths, f"{name}: never given {', '.join(sorted(demanded - paths))}"
+
+    @rule("schema")
+    async def test_a_mapped_field_that_is_removed_is_found(self, bench: Bench) -> None:
+        removed = self.removed(bench)
+        if removed is None:
+            pytest.skip("no mapped field of this simulator can be removed")
+        fields = load_fields(self.folder)
+        before = kinds_of(await bench.connector.describe(fields.objects()))
+        await removed.remove()
+        found = drift_findings(fields, await bench.connector.describe(fields.objects()), before)
+        assert {(one.entity, one.field, one.kind) for one in found} == {
+            (removed.entity, removed.name, DriftKind.FIELD_MISSING)
+        }
 
     @rule("overrides")
     async def test_a_tenants_own_field_takes_the_place_of_the_standard_one(self, bench: Bench, tmp_path: Path) -> None:

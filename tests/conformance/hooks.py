@@ -17,7 +17,7 @@ from deploy.sandbox.kit.deliveries import Subscription, standard_webhooks
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookDelivery, WebhookIntake
 from system_apis.scorecard import load_scorecard
-from tests.conformance.scenarios import WEBHOOK_SECRET, Bench, Drift, Moved, PagedRead, Variant, Write
+from tests.conformance.scenarios import WEBHOOK_SECRET, Bench, Drift, Moved, PagedRead, Removed, Variant, Write
 from tests.conformance.served import Sandbox, Serve
 
 
@@ -95,6 +95,11 @@ class Hooks(ABC):
 
     def moved(self, bench: Bench) -> Moved | None:
         """A custom field of a tenant's own; None: exempt the rule `overrides`."""
+        del bench
+        return None
+
+    def removed(self, bench: Bench) -> Removed | None:
+        """A mapped custom field that the simulator can lose; None: it can lose none, which is not shown then."""
         del bench
         return None
 

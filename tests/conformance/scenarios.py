@@ -63,6 +63,15 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Removed:
+    """A mapped custom field, `entity.name`, that `remove` takes out of the vendor's schema as its administrator can."""
+
+    entity: str
+    name: str
+    remove: Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
 class Write:
     """A port write. `count` asks the simulator over its own wire how many records there are of what is written.
 

@@ -10,6 +10,7 @@ from deploy.sandbox.certinia.switches import Switches
 from deploy.sandbox.certinia.templates import actions
 from deploy.sandbox.certinia.words import EXPENSE, HEADER, MILESTONE, SPLIT
 from deploy.sandbox.kit.control import Simulator
+from deploy.sandbox.kit.switches import taken
 from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.salesforce.org import Org
 from deploy.sandbox.salesforce.sessions import Client, Sessions
@@ -38,8 +39,8 @@ def simulator(*, clients: Sequence[Client] = (CONNECTOR_CLIENT, LOADER_CLIENT), 
     def configure(wanted: dict[str, Any]) -> None:
         for name, value in wanted.items():
             if name == "session_seconds":
-                sessions.idle_seconds = float(value)
-            elif hasattr(switches, name):
+                sessions.idle_seconds = taken(name, value, float)
+            elif name in Switches.__slots__:
                 switches.put(name, value)
             else:
                 org.switch(name, value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from deploy.sandbox.kit.switches import UnknownSwitch, taken
+
 
 @dataclass(slots=True)
 class Switches:
@@ -22,8 +24,8 @@ class Switches:
     needs_permission_control: bool = False  # billing needs a Permission Control row of the user
 
     def put(self, name: str, value: Any) -> None:
-        """Change one. Raises ValueError for a name that is not there."""
+        """Change one. Raises UnknownSwitch, or TypeError for a value of another kind."""
         kinds: dict[str, type[Any]] = {field.name: type(getattr(self, field.name)) for field in fields(self)}
         if name not in kinds:
-            raise ValueError(name)
-        setattr(self, name, kinds[name](value))
+            raise UnknownSwitch(name)
+        setattr(self, name, taken(name, value, kinds[name]))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from deploy.sandbox.dynamics_finance.address import Desk
+from deploy.sandbox.kit.switches import flag, known, taken
 
 Handler = Callable[[Any], None]
 
@@ -30,9 +31,8 @@ class Switches:
         self._handlers: Mapping[str, Handler] = {**self._facts(), **self._operation()}
 
     def configure(self, wanted: dict[str, Any]) -> None:
-        """Set switches. Raises KeyError for unknown names, ValueError for unknown values."""
-        if strange := wanted.keys() - self._handlers.keys():
-            raise KeyError(", ".join(sorted(strange)))
+        """Set switches. Raises UnknownSwitch, ValueError or TypeError for values that are not taken."""
+        known(wanted, self._handlers)
         for name, value in wanted.items():
             self._handlers[name](value)
 
@@ -52,9 +52,9 @@ class Switches:
             "proposals": self._among("proposals", "writable", "forbidden", "absent"),
             "project_operations": self._project_operations,
             "line_amounts": lambda value: setattr(self._ways, "keeps_line_amounts", value == "kept"),
-            "tax_override": lambda value: setattr(self._ways, "honours_tax_override", bool(value)),
-            "tax_by_line": lambda value: setattr(posting, "tax_by_line", bool(value)),
-            "working_days": lambda value: setattr(self._ways, "checks_working_days", bool(value)),
+            "tax_override": lambda value: setattr(self._ways, "honours_tax_override", flag("tax_override", value)),
+            "tax_by_line": lambda value: setattr(posting, "tax_by_line", flag("tax_by_line", value)),
+            "working_days": lambda value: setattr(self._ways, "checks_working_days", flag("working_days", value)),
             "settled_lines": lambda value: setattr(posting, "keeps_settled_lines", value == "kept"),
             "set_names": self._desk.entities.set_names.update,
         }
@@ -64,33 +64,33 @@ class Switches:
         return {
             "closed_periods": posting.closed_periods.update,
             "open_periods": posting.closed_periods.difference_update,
-            "batch_every": lambda value: setattr(desk, "batch_every", int(value)),
+            "batch_every": lambda value: setattr(desk, "batch_every", taken("batch_every", value, int)),
             "run_batch": lambda _: posting.run_batch(),
-            "posting_service": lambda value: setattr(desk, "has_posting_service", bool(value)),
-            "load": lambda value: setattr(desk, "load", int(value)),
+            "posting_service": lambda value: setattr(desk, "has_posting_service", flag("posting_service", value)),
+            "load": lambda value: setattr(desk, "load", taken("load", value, int)),
             "retry_after": lambda value: setattr(desk, "retry_after", value),
             "priorities": lambda values: self._applications("priority", values),
             "registered": lambda values: self._applications("is_registered", values),
             "forbidden_sets": lambda value: setattr(desk.entities, "forbidden", set(value)),
             "update_conflicts": desk.entities.conflicts.update,
-            "page_rows": lambda value: setattr(desk.entities, "page_rows", int(value)),
-            "token_seconds": lambda value: setattr(desk.door, "token_seconds", int(value)),
-            "job_polls": lambda value: setattr(desk.jobs, "polls", int(value)),
+            "page_rows": lambda value: setattr(desk.entities, "page_rows", taken("page_rows", value, int)),
+            "token_seconds": lambda value: setattr(desk.door, "token_seconds", taken("token_seconds", value, int)),
+            "job_polls": lambda value: setattr(desk.jobs, "polls", taken("job_polls", value, int)),
         }
 
     def _project_operations(self, value: Any) -> None:
-        self._ways.has_project_operations = bool(value)
+        self._ways.has_project_operations = flag("project_operations", value)
         self.set_up_operations()
 
     def _applications(self, field: str, values: Mapping[str, Any]) -> None:
-        known = self._desk.door.applications
+        applications = self._desk.door.applications
         for client_id, value in values.items():
-            known[client_id] = replace(known[client_id], **{field: value})
+            applications[client_id] = replace(applications[client_id], **{field: value})
 
     def _among(self, attribute: str, *allowed: str) -> Handler:
         def choose(value: Any) -> None:
             if value not in allowed:
-                raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+                raise ValueError(f"{attribute} is one of {', '.join(allowed)}, not {value!r}")
             setattr(self._ways, attribute, value)
 
         return choose

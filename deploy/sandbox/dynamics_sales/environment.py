@@ -16,9 +16,10 @@ from deploy.sandbox.dynamics_sales.records import Records, Row
 from deploy.sandbox.dynamics_sales.rows import Renderer
 from deploy.sandbox.dynamics_sales.schema import tables
 from deploy.sandbox.dynamics_sales.writes import Writes
+from deploy.sandbox.kit.switches import UnknownSwitch, flag, taken
 
-_HABITS: dict[str, Callable[[Any], Any]] = {"closed_rows": str, "lines_touch_deal": bool, "win_by_patch": bool}
-_LIMITS: dict[str, Callable[[Any], Any]] = {"requests": int, "seconds": float, "at_once": int, "window": float}
+_HABITS: dict[str, type[Any]] = {"closed_rows": str, "lines_touch_deal": bool, "win_by_patch": bool}
+_LIMITS: dict[str, type[Any]] = {"requests": int, "seconds": float, "at_once": int, "window": float}
 
 
 class Environment:
@@ -49,26 +50,26 @@ class Environment:
         return (datetime.now(UTC) + self._ahead).replace(microsecond=0)
 
     def switch(self, name: str, value: Any) -> None:
-        """Change behaviour. Raises ValueError for a switch that is not there."""
+        """Change behaviour. Raises UnknownSwitch, or TypeError for a value of another kind."""
         if name in _HABITS:
-            setattr(self.habits, name, _HABITS[name](value))
+            setattr(self.habits, name, taken(name, value, _HABITS[name]))
         elif name.startswith("limit_") and name.removeprefix("limit_") in _LIMITS:
             part = name.removeprefix("limit_")
-            setattr(self.limits, part, _LIMITS[part](value))
+            setattr(self.limits, part, taken(name, value, _LIMITS[part]))
         elif name == "advance_days":
-            self._ahead += timedelta(days=float(value))
+            self._ahead += timedelta(days=taken(name, value, float))
         elif name == "page_size":
-            self.queries.most = int(value)
+            self.queries.most = taken(name, value, int)
         elif name == "delta_days":
-            self.queries.tracking.days = float(value)
+            self.queries.tracking.days = taken(name, value, float)
         elif name == "expired_delta_status":
-            self.queries.tracking.expired_status = int(value)
+            self.queries.tracking.expired_status = taken(name, value, int)
         elif name == "bare_401":
-            self.lines_of_401 = not value
+            self.lines_of_401 = not flag(name, value)
         elif name == "steps":
             self.events.steps = frozenset(map(str, value)) & frozenset(STEPS)
         else:
-            raise ValueError(name)
+            raise UnknownSwitch(name)
 
     def user_id(self, name: str | None) -> str | None:
         """The id of an application user, or None."""

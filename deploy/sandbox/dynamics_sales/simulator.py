@@ -11,6 +11,7 @@ from deploy.sandbox.dynamics_sales.tokens import App, Tokens
 from deploy.sandbox.dynamics_sales.wire import address, limit_answer
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.deliveries import Deliveries, Subscription
+from deploy.sandbox.kit.switches import taken
 from deploy.sandbox.kit.wire import Wire
 
 NAME = "dynamics_sales"
@@ -42,7 +43,7 @@ def simulator(*, apps: Sequence[App] = (CONNECTOR_APP, LOADER_APP), tenant_id: s
     def configure(switches: dict[str, Any]) -> None:
         for name, value in switches.items():
             if name == "token_seconds":
-                tokens.lifetime = float(value)
+                tokens.lifetime = taken(name, value, float)
             else:
                 environment.switch(name, value)
 

@@ -35,6 +35,9 @@ class Definitions:
                 return Reply(200, {"results": [self._shown(table, one) for one in table.kind.properties.values()]})
             case "GET", (name,) if name in table.kind.properties:
                 return Reply(200, self._shown(table, table.kind.properties[name]))
+            case "DELETE", (name,) if name in table.kind.properties:
+                self._remove(table, name)
+                return Reply(204)
             case "POST", ():
                 return Reply(201, self._shown(table, self._add(table, call.document())))
             case "POST", ("batch", "create"):
@@ -106,6 +109,13 @@ class Definitions:
         if prop.is_unique:
             table.make_unique(prop.name)
         return prop
+
+    @staticmethod
+    def _remove(table: Table, name: str) -> None:
+        if not table.kind.properties[name].is_custom:
+            raise invalid(f"The property {name} is defined by HubSpot and cannot be archived")
+        del table.kind.properties[name]
+        table.unique.pop(name, None)
 
     def _add_all(self, call: Call, table: Table) -> Reply:
         results: list[Json] = []

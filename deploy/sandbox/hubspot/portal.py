@@ -14,6 +14,7 @@ from deploy.sandbox.hubspot.kinds import Kind, standard_kinds
 from deploy.sandbox.hubspot.limits import Limits
 from deploy.sandbox.hubspot.pipelines import Pipelines
 from deploy.sandbox.hubspot.records import Record, Table
+from deploy.sandbox.kit.switches import UnknownSwitch, flag, taken
 
 PORTAL_ID = 62515
 _FIRST_TYPE = 30_000_001
@@ -81,27 +82,35 @@ class Portal:
         self._types = _FIRST_TYPE
 
     def switch(self, name: str, value: Any) -> None:
-        """Change behaviour. Raises ValueError for a switch that is not there or a value it does not take."""
+        """Change behaviour. Raises UnknownSwitch, ValueError or TypeError for a value it does not take."""
         if name in _FLAGS:
-            setattr(self.ways, name, bool(value))
+            setattr(self.ways, name, flag(name, value))
         elif name in _WHOLES:
-            setattr(self.ways, name, int(value))
-        elif value in _CHOICES.get(name, ()):
+            setattr(self.ways, name, taken(name, value, int))
+        elif name in _CHOICES:
+            if value not in _CHOICES[name]:
+                raise ValueError(f"{name} is one of {', '.join(_CHOICES[name])}, not {value!r}")
             setattr(self.events if name == "type_member" else self.ways, name, str(value))
         elif name in {"ten_seconds", "searches", "daily"}:
-            setattr(self.limits, name, int(value) if value else None)
-        elif name == "one_parent":
-            self.associations.one_parent = bool(value)
+            setattr(self.limits, name, (taken(name, value, int) or None) if value is not None else None)
+        else:
+            self._switch_rooms(name, value)
+
+    def _switch_rooms(self, name: str, value: Any) -> None:
+        if name == "one_parent":
+            self.associations.one_parent = flag(name, value)
         elif name == "locked":
             self.ways.locked = frozenset(map(str, value))
         elif name == "subscribed":
             self.events.subscribed = frozenset(map(str, value))
-        elif name == "target_url" and is_address(str(value)):
+        elif name == "target_url":
+            if not is_address(str(value)):
+                raise ValueError(f"{name} is an address, not {value!r}")
             self.events.target_url = str(value)
         elif name == "advance_ms":
-            self.clock.ahead += int(value)
+            self.clock.ahead += taken(name, value, int)
         else:
-            raise ValueError(f"{name}: {value!r}")
+            raise UnknownSwitch(name)
 
     def counts(self) -> dict[str, int]:
         """Living records per object."""

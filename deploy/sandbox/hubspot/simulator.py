@@ -10,6 +10,7 @@ from deploy.sandbox.hubspot.portal import Clock, Portal
 from deploy.sandbox.hubspot.sessions import App, Sessions
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.deliveries import Deliveries
+from deploy.sandbox.kit.switches import taken
 from deploy.sandbox.kit.wire import Wire
 
 CONNECTOR_APP = App(
@@ -44,7 +45,7 @@ def simulator(*, apps: Sequence[App] = (CONNECTOR_APP, PEOPLE), **switches: Any)
     def configure(wanted: dict[str, Any]) -> None:
         for name, value in wanted.items():
             if name == "token_seconds":
-                sessions.life = int(value) * 1000
+                sessions.life = round(taken(name, value, float) * 1000)
             else:
                 portal.switch(name, value)
 

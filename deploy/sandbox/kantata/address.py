@@ -52,6 +52,7 @@ _DELETE: Mapping[str, Callable[[Store, Row], None]] = {
     "expenses": lambda store, row: work.delete_line(store, "expenses", row),
     "invoices": invoicing.delete_invoice,
     "external_references": lambda store, row: store.delete("external_references", row),
+    "custom_fields": custom_fields.delete_field,
     "custom_field_values": custom_fields.forget_value,
 }
 _RESOLVE = {

@@ -56,6 +56,14 @@ def create_field(store: Store, given: Row) -> Row:
     return row
 
 
+def delete_field(store: Store, row: Row) -> None:
+    """DELETE /custom_fields/{id}: with every value of it."""
+    values = store.table("custom_field_values").values()
+    for value in [one for one in values if one["custom_field_id"] == row["id"]]:
+        forget_value(store, value)
+    store.delete("custom_fields", row)
+
+
 def _rows(store: Store) -> Sequence[Row]:
     return list(store.table("custom_fields").values())
 

@@ -13,6 +13,7 @@ from deploy.sandbox.kantata.errors import rate_limited
 from deploy.sandbox.kantata.state import Store, Switches
 from deploy.sandbox.kantata.wire import refused
 from deploy.sandbox.kit.control import Simulator
+from deploy.sandbox.kit.switches import known, taken
 from deploy.sandbox.kit.wire import Wire
 
 TOKEN = "sandbox-kantata-administrator"  # noqa: S105 - made up, known to everybody
@@ -22,14 +23,12 @@ LIMITED_TOKEN = "sandbox-kantata-collaborator"  # noqa: S105 - made up, known to
 def simulator(*, token: str = TOKEN, limited_token: str = LIMITED_TOKEN, **switches: Any) -> Simulator:
     """An empty account; `switches` are those of `Switches` (what the vendor does not document)."""
     store = Store(token=token, limited_token=limited_token)
-    known: dict[str, type[Any]] = {field.name: type(getattr(Switches(), field.name)) for field in fields(Switches)}
+    kinds: dict[str, type[Any]] = {field.name: type(getattr(Switches(), field.name)) for field in fields(Switches)}
 
     def configure(given: dict[str, Any]) -> None:
+        known(given, kinds)
         for name, value in given.items():
-            if name not in known:
-                raise KeyError(name)
-            if type(value) is not known[name]:
-                raise TypeError(f"{name} must be {known[name].__name__}")
+            taken(name, value, kinds[name])
         for name, value in given.items():
             setattr(store.switches, name, value)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.deliveries import Deliveries
+from deploy.sandbox.kit.switches import flag, known, taken
 from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.netsuite.address import Desk
 from deploy.sandbox.netsuite.errors import too_many_at_once
@@ -67,8 +68,7 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
     """  # noqa: D205 - one sentence of switches
 
     def configure(wanted: dict[str, Any]) -> None:
-        if strange := wanted.keys() - handlers.keys():
-            raise KeyError(", ".join(sorted(strange)))
+        known(wanted, handlers)
         for name, value in wanted.items():
             handlers[name](value)
 
@@ -78,9 +78,7 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
 
     def behave(name: str, kind: type[Any]) -> Callable[[Any], None]:
         def take(value: Any) -> None:
-            if type(value) is not kind:
-                raise TypeError(f"{name} must be {kind.__name__}")
-            setattr(account.behaviour, name, value)
+            setattr(account.behaviour, name, taken(name, value, kind))
 
         return take
 
@@ -89,16 +87,16 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
 
     handlers: dict[str, Callable[[Any], None]] = {
         **{name: behave(name, kind) for name, kind in _BEHAVIOUR.items()},
-        "at_once": lambda value: setattr(desk, "at_once", int(value)),
-        "others": lambda value: setattr(desk, "others", int(value)),
-        "tells_limits": lambda value: setattr(desk, "tells_limits", bool(value)),
-        "job_polls": lambda value: setattr(desk.jobs, "polls", int(value)),
-        "delay": lambda value: setattr(desk, "delay", float(value)),
-        "token_seconds": lambda value: setattr(door, "token_seconds", int(value)),
+        "at_once": lambda value: setattr(desk, "at_once", taken("at_once", value, int)),
+        "others": lambda value: setattr(desk, "others", taken("others", value, int)),
+        "tells_limits": lambda value: setattr(desk, "tells_limits", flag("tells_limits", value)),
+        "job_polls": lambda value: setattr(desk.jobs, "polls", taken("job_polls", value, int)),
+        "delay": lambda value: setattr(desk, "delay", taken("delay", value, float)),
+        "token_seconds": lambda value: setattr(door, "token_seconds", taken("token_seconds", value, int)),
         "certificates": trust,
         "access_tokens": lambda value: desk.signatures.know(AccessToken(**facts) for facts in value),
-        "timestamp_window": lambda value: setattr(desk.signatures, "window", int(value)),
-        "takes_sha1": lambda value: setattr(desk.signatures, "takes_sha1", bool(value)),
+        "timestamp_window": lambda value: setattr(desk.signatures, "window", taken("timestamp_window", value, int)),
+        "takes_sha1": lambda value: setattr(desk.signatures, "takes_sha1", flag("takes_sha1", value)),
         "closed_periods": lambda value: periods(value, closed=True),
         "open_periods": lambda value: periods(value, closed=False),
     }

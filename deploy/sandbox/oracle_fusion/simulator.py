@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from deploy.sandbox.kit.control import Simulator
+from deploy.sandbox.kit.switches import flag, known, taken
 from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.oracle_fusion.address import Desk
 from deploy.sandbox.oracle_fusion.errors import throttled
@@ -31,8 +32,8 @@ def simulator(
     pod = Pod(clock)
     setup = Setup(pod)
     records = Records(pod, setup)
-    known = {CONNECTOR.client_id: CONNECTOR} if applications is None else applications
-    door = Door(known, USERS if users is None else users)
+    apps = {CONNECTOR.client_id: CONNECTOR} if applications is None else applications
+    door = Door(apps, USERS if users is None else users)
     desk = Desk(pod, setup, records, door)
     wire = Wire(desk.app(), throttled=lambda: throttled().response(is_structured=False), expire=door.expire)
 
@@ -55,25 +56,27 @@ def _switches(setup: Setup, desk: Desk, door: Door) -> Callable[[dict[str, Any]]
 
     def language(value: str) -> None:
         if value not in PERIOD_TEXTS:
-            raise ValueError(value)
+            raise ValueError(f"language is one of {', '.join(sorted(PERIOD_TEXTS))}, not {value!r}")
         setup.language = value
 
-    def flag(name: str) -> Callable[[Any], None]:
-        return lambda value: setattr(setup, name, bool(value))
+    def flagged(name: str) -> Callable[[Any], None]:
+        return lambda value: setattr(setup, name, flag(name, value))
 
     handlers: dict[str, Callable[[Any], None]] = {
         "closed_periods": lambda value: setup.set_periods(value, is_closed=True),
         "open_periods": lambda value: setup.set_periods(value, is_closed=False),
         "language": language,
-        "default_framework": lambda value: setattr(desk, "default_framework", int(value)),
-        "shows_children": lambda value: setattr(desk, "shows_children", bool(value)),
-        "structured_from": lambda value: setattr(desk, "structured_from", int(value)),
+        "default_framework": lambda value: setattr(desk, "default_framework", taken("default_framework", value, int)),
+        "shows_children": lambda value: setattr(desk, "shows_children", flag("shows_children", value)),
+        "structured_from": lambda value: setattr(desk, "structured_from", taken("structured_from", value, int)),
         "tax_drift": lambda value: setattr(setup, "tax_drift", Decimal(value)),
         "locked": lambda value: setattr(setup, "locked", set(value)),
-        "token_seconds": lambda value: setattr(door, "token_seconds", int(value)),
-        "requests_left": lambda value: setattr(desk, "requests_left", None if value is None else int(value)),
+        "token_seconds": lambda value: setattr(door, "token_seconds", taken("token_seconds", value, int)),
+        "requests_left": lambda value: setattr(
+            desk, "requests_left", None if value is None else taken("requests_left", value, int)
+        ),
         **{
-            name: flag(name)
+            name: flagged(name)
             for name in (
                 "keeps_line_amounts",
                 "calculates_tax",
@@ -86,8 +89,7 @@ def _switches(setup: Setup, desk: Desk, door: Door) -> Callable[[dict[str, Any]]
     }
 
     def configure(wanted: dict[str, Any]) -> None:
-        if strange := wanted.keys() - handlers.keys():
-            raise KeyError(", ".join(sorted(strange)))
+        known(wanted, handlers)
         for name, value in wanted.items():
             handlers[name](value)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.deliveries import Deliveries
+from deploy.sandbox.kit.switches import flag, known, taken
 from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.s4hana.address import FrontDesk
 from deploy.sandbox.s4hana.customizing import CompanyCode, Switches
@@ -61,11 +62,10 @@ def _switches(tenant: Tenant, door: Door) -> Callable[[dict[str, Any]], None]:
     handlers = _handlers(tenant, door)
 
     def configure(wanted: dict[str, Any]) -> None:
-        if strange := wanted.keys() - handlers.keys() - plain.keys():
-            raise KeyError(", ".join(sorted(strange)))
+        known(wanted, {**handlers, **plain})
         for name, value in wanted.items():
-            if name in plain and type(value) is not plain[name]:
-                raise TypeError(f"{name} must be {plain[name].__name__}")
+            if name in plain:
+                taken(name, value, plain[name])
         for name, value in wanted.items():
             if name in plain:
                 setattr(tenant.customizing.switches, name, value)
@@ -94,6 +94,6 @@ def _handlers(tenant: Tenant, door: Door) -> Mapping[str, Callable[[Any], object
         "unlocked": custom.locked.difference_update,
         "custom_fields": fields_of,
         "company_codes": companies,
-        "end_sessions": lambda wanted: door.end_sessions() if wanted else None,
+        "end_sessions": lambda wanted: door.end_sessions() if flag("end_sessions", wanted) else None,
         "users": lambda given: door.users.update({n: CommunicationUser(n, p) for n, p in given.items()}),
     }

@@ -80,7 +80,13 @@ class ChangeFeed:
             "changedFields": changed if change == "UPDATE" and not self.gaps else [],
         }
         enriched = self.enriched.get(sobject.name, ())
-        names = [] if self.gaps or change == "DELETE" else changed if change == "UPDATE" else list(sobject.fields)
+        names = (
+            []
+            if self.gaps or change == "DELETE"
+            else changed
+            if change == "UPDATE"
+            else [f.name for f in sobject.shown]
+        )
         names = [*names, *(name for name in enriched if not self.gaps and name not in names)]
         body = {name: to_json(row[name]) for name in names if name not in _SYSTEM}
         if change == "CREATE":

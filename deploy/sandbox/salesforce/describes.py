@@ -89,7 +89,7 @@ def describe(schema: Schema, sobject: SObject, version: str) -> Json:
     ]
     return {
         **outline(sobject, version),
-        "fields": [_field(listed) for listed in sobject.fields.values()],
+        "fields": [_field(listed) for listed in sobject.shown],
         "childRelationships": children,
         "recordTypeInfos": [
             {

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from deploy.sandbox.kit.switches import flag, taken
 from deploy.sandbox.salesforce.automation import SALES_CLOUD, Automation
 from deploy.sandbox.salesforce.bus import EventBus, replay_ids
 from deploy.sandbox.salesforce.changes import CAPTURED, Caller, ChangeFeed
@@ -66,7 +67,7 @@ class Org:
     ) -> None:
         """A new org whose change events go to `hear`; what is not given is that of the sample firm's Sales Cloud."""
         self._hear = hear
-        self.schema = schema or org_schema()
+        self.schema = (schema or org_schema()).of_one_org()
         self.automation = automation
         self.actions = actions or {}
         self._captured = captured
@@ -75,6 +76,7 @@ class Org:
 
     def reset(self) -> None:
         """Everything back to how a new org is."""
+        self.schema.delete_fields({})
         self.records = Records(self.schema, self.automation.formulas)
         self.bus = EventBus(self.records.clock)
         self.streams = Streams(self.bus, self.schema)
@@ -87,32 +89,35 @@ class Org:
         self._seed()
 
     def switch(self, name: str, value: Any) -> None:
-        """Change behaviour. Raises ValueError for a switch that is not there."""
-        if name == "page_size":
-            self.pages.page_size = int(value) if value else None
-        elif name == "child_page_size":
-            self.pages.child_page_size = int(value) if value else None
+        """Change behaviour. Raises UnknownSwitch, or what `Simulator` says for a value that is not taken."""
+        if name in {"page_size", "child_page_size"}:
+            setattr(self.pages, name, (taken(name, value, int) or None) if value is not None else None)
+        elif name == "locators_expire":
+            self.pages.expiries = taken(name, value, int)
         elif name == "whole_seconds":
-            self.records.whole_seconds = bool(value)
+            self.records.whole_seconds = flag(name, value)
             self.feed.clock = self.records.clock if value else None
         elif name == "clock_ahead":
-            self.records.ahead = timedelta(seconds=float(value))
+            self.records.ahead = timedelta(seconds=taken(name, value, float))
         elif name == "calls_allowed":
-            self.calls_allowed = int(value)
+            self.calls_allowed = taken(name, value, int)
+        elif name == "deleted_fields":
+            self.schema.delete_fields(dict(value))
         else:
             self._switch_events(name, value)
 
     def _switch_events(self, name: str, value: Any) -> None:
         if name == "gap_events":
-            self.feed.gaps = bool(value)
+            self.feed.gaps = flag(name, value)
         elif name == "captured":
             self.feed.captured = frozenset(map(str, value))
         elif name == "enriched":
             self.feed.enriched = {str(sobject): tuple(map(str, names)) for sobject, names in dict(value).items()}
         elif name == "most_changes":
-            self.feed.most_changes = int(value)
+            self.feed.most_changes = taken(name, value, int)
         elif name == "forget_events":
-            self.bus.forget()
+            if flag(name, value):
+                self.bus.forget()
         else:
             self.streams.switch(name, value)
 

@@ -29,11 +29,15 @@ class _Cursor:
 
 @dataclass(slots=True)
 class Pages:
-    """Answers of queries and what is left of them; `page_size` and `child_page_size` make pages smaller than asked."""
+    """Answers of queries and what is left of them; `page_size` and `child_page_size` make pages smaller than asked.
+
+    So many of the next reads behind a locator as `expiries` says find that all locators have expired.
+    """
 
     records: Records
     page_size: int | None = None
     child_page_size: int | None = None
+    expiries: int = 0
     _cursors: OrderedDict[str, _Cursor] = field(default_factory=OrderedDict[str, _Cursor])
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
@@ -49,19 +53,18 @@ class Pages:
 
     def read_on(self, locator: str, version: str) -> Json:
         """The page behind a locator. Raises SalesforceError INVALID_QUERY_LOCATOR."""
+        if self.expiries:
+            self.expiries -= 1
+            self._cursors.clear()
         name, _, place = locator.rpartition("-")
         cursor = self._cursors.get(name)
         if cursor is None or not place.isdigit():
             raise SalesforceError(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
         return self._page(cursor, name, int(place), version)
 
-    def forget(self) -> None:
-        """All locators expire."""
-        self._cursors.clear()
-
     def row(self, sobject: SObject, row: Row, version: str, names: list[str] | None = None) -> Json:
         """A row as the row resource shows it."""
-        shown = [sobject.fields[name] for name in names] if names else list(sobject.fields.values())
+        shown = [sobject.fields[name] for name in names] if names else sobject.shown
         return {"attributes": _attributes(sobject, row, version)} | {f.name: self._shown(f, row) for f in shown}
 
     def _page(self, cursor: _Cursor, name: str | None, start: int, version: str) -> Json:

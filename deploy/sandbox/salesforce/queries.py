@@ -170,7 +170,7 @@ class Planner:
         hops: list[Field] = []
         current = sobject
         for name in names[:-1]:
-            hop = current.parents.get(name.lower())
+            hop = current.parent(name)
             if hop is None or hop.target is None:
                 self._refuse(query, at, f"Didn't understand relationship '{name}' in field path.")
             hops.append(hop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -57,6 +58,7 @@ class SObject:
     parents: dict[str, Field] = field(default_factory=dict[str, Field])
     children: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     by_lower: dict[str, str] = field(default_factory=dict[str, str])
+    deleted: set[str] = field(default_factory=set[str])  # custom fields that can be undeleted with what they held
 
     @property
     def is_custom(self) -> bool:
@@ -64,13 +66,19 @@ class SObject:
         return self.name.endswith("__c")
 
     @property
-    def name_field(self) -> str:
-        """The field people know a row by."""
-        return next((f.name for f in self.fields.values() if f.is_name), "Id")
+    def shown(self) -> list[Field]:
+        """The fields that are there for who asks."""
+        return [one for name, one in self.fields.items() if name not in self.deleted]
 
     def find(self, name: str) -> Field | None:
         """The field of that name, whatever its case."""
-        return self.fields.get(name) or self.fields.get(self.by_lower.get(name.lower(), ""))
+        found = self.fields.get(name) or self.fields.get(self.by_lower.get(name.lower(), ""))
+        return None if found is None or found.name in self.deleted else found
+
+    def parent(self, relation: str) -> Field | None:
+        """The lookup that leads to that parent, whatever the case of its name."""
+        found = self.parents.get(relation.lower())
+        return None if found is None or found.name in self.deleted else found
 
 
 def _relation(name: str) -> str | None:
@@ -138,6 +146,22 @@ class Schema(dict[str, SObject]):
     def find(self, name: str) -> SObject | None:
         """The object of that name, whatever its case."""
         return self.get(name) or next((o for key, o in self.items() if key.lower() == name.lower()), None)
+
+    def of_one_org(self) -> Schema:
+        """The same objects, none of their fields deleted, for an administrator of one org to change."""
+        return Schema({name: replace(sobject, deleted=set()) for name, sobject in self.items()})
+
+    def delete_fields(self, deleted: Mapping[str, Iterable[str]]) -> None:
+        """These custom fields, by object, are deleted and all others there. Raises ValueError for what is none."""
+        wanted = {name: set(map(str, fields)) for name, fields in deleted.items()}
+        for name, fields in wanted.items():
+            custom = {one.name for one in self[name].fields.values() if one.is_custom} if name in self else set[str]()
+            if strange := fields - custom:
+                message = f"{name} has no custom field {', '.join(sorted(strange))}"
+                raise ValueError(message)
+        for name, sobject in self.items():
+            sobject.deleted.clear()
+            sobject.deleted.update(wanted.get(name, ()))
 
 
 def read_schema(*files: Path) -> Schema:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any
 
+from deploy.sandbox.kit.switches import UnknownSwitch, flag, taken
 from deploy.sandbox.salesforce.bus import EventBus, Published
 from deploy.sandbox.salesforce.changes import event_name
 from deploy.sandbox.salesforce.schema import Schema
@@ -46,8 +47,8 @@ class StreamSwitches:
     forgives_old_replay: bool = False  # an id that is not retained means all that is, instead of a refusal
     piggybacks: bool = False  # events come with any answer, not with a connect's only
     replay_lag: float = 0.02  # seconds until retained events are there for a new subscription
-    long_poll_seconds: float = 110
-    client_seconds: float = 40
+    long_poll_seconds: float = 110.0
+    client_seconds: float = 40.0
     events_per_answer: int = 100
     events_allowed: int = 25_000  # delivered in a day
     clients_allowed: int = 1_000
@@ -106,19 +107,19 @@ class Streams:
         bus.listen(self._hear)
 
     def switch(self, name: str, value: Any) -> None:
-        """Change behaviour. Raises ValueError for a switch that is not there."""
+        """Change behaviour. Raises UnknownSwitch, or what `Simulator` says for a value that is not taken."""
         kinds: dict[str, type[Any]] = {
             one.name: type(getattr(self.switches, one.name)) for one in fields(self.switches)
         }
         if name == "channels":
             self._custom = {f"/data/{channel}": frozenset(map(str, names)) for channel, names in dict(value).items()}
         elif name == "drop_clients":
-            for client in list(self._clients.values()):
+            for client in list(self._clients.values()) if flag(name, value) else ():
                 self.leave(client)
         elif name in kinds:
-            setattr(self.switches, name, kinds[name](value))
+            setattr(self.switches, name, taken(name, value, kinds[name]))
         else:
-            raise ValueError(name)
+            raise UnknownSwitch(name)
 
     def enter(self) -> Subscriber:
         """A new client. Raises Refusal."""

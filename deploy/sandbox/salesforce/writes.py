@@ -53,7 +53,7 @@ class Writes:
         given = self._given(sobject, body, is_new=True)
         row = {**defaults(self.records, sobject, caller.user_id), **given}
         row.pop("Id", None)
-        if empty := [f.name for f in sobject.fields.values() if f.required and row.get(f.name) is None]:
+        if empty := [f.name for f in sobject.shown if f.required and row.get(f.name) is None]:
             raise missing_fields(empty)
         self._automation.before(self.records, sobject.name, row, given)
         self._check_unique(sobject, row, given)
@@ -185,7 +185,7 @@ class Writes:
 
     def _by_relation(self, sobject: SObject, name: str, value: Any) -> tuple[Field, Any]:
         """`"Account": {"Reference__c": "…"}` sets AccountId by the parent's external id."""
-        field = sobject.parents.get(name.lower())
+        field = sobject.parent(name)
         if field is None or field.target is None:
             raise no_such_column(name, sobject.name)
         keys: Body = {k: v for k, v in value.items() if k != "attributes"} if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON

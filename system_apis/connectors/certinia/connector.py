@@ -11,7 +11,6 @@ from shared.canonical.billing import BillingMark
 from shared.canonical.projects import Project, ProjectPlan
 from shared.canonical.references import Page, Written
 from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
-from shared.errors.taxonomy import Misconfigured
 from system_apis.connectors.certinia import mapping
 from system_apis.connectors.certinia.billing import Billing
 from system_apis.connectors.certinia.client import open_wire
@@ -40,7 +39,7 @@ from system_apis.ports.schema import FieldFacts
 
 Row = TypeVar("Row", bound=Payload)
 Item = TypeVar("Item")
-_OVERLAP: Final = "60"
+_OVERLAP: Final = 60
 _OURS: Final = "pse__Project__r.Throughline_Id__c"
 
 
@@ -58,12 +57,12 @@ class CertiniaConnector:
         self._binding = binding
         self._fields = fields = load_fields(Path(__file__).parent, binding.overrides)
         self._wire = open_wire(binding, manifest, fields)
-        self._projects = Projects(binding, self._wire, fields, patience=_seconds(binding, patience_of(binding)))
+        self._projects = Projects(binding, self._wire, fields, patience=patience_of(binding))
         self._billing = Billing(self._wire, fields)
         self._timecards = Timecards(binding, self._wire, fields, self._billing)
         self._expenses = _family(EXPENSE, fields, "expense")
         self._milestones = _family(MILESTONE, fields, "milestone")
-        self._overlap = timedelta(seconds=_seconds(binding, binding.settings.get("overlap_seconds") or _OVERLAP))
+        self._overlap = timedelta(seconds=binding.number("overlap_seconds", _OVERLAP))
 
     async def ping(self) -> None:
         """Whether the org lets us in."""
@@ -201,10 +200,3 @@ class FollowingConnector(CertiniaConnector):
 def _family(sobject: str, fields: FieldMap, entity: str) -> Family:
     """Rows of our projects."""
     return Family(sobject, f"{fields[entity].column(_OURS)} != null")
-
-
-def _seconds(binding: Binding, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise Misconfigured(f"connector {binding.system}: {text!r} is not a number of seconds") from error

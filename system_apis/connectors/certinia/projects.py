@@ -23,7 +23,7 @@ from system_apis.dialects.salesforce.wire import SalesforceWire
 from system_apis.fields import FieldMap
 from system_apis.ports.binding import Binding
 
-_ACTION, _WAIT = "pse__ActionCPFTAccounts", "20"
+_ACTION, _WAIT = "pse__ActionCPFTAccounts", 20
 _OPEN, _CLOSED = "In Progress", "Canceled"
 
 
@@ -186,6 +186,6 @@ class Projects:
         await self._wire.upsert_all(sobject, places.column(OUR_ID), [places.give(row) for row in rows])
 
 
-def patience_of(binding: Binding) -> str:
-    """How long a copy is waited for, as set."""
-    return binding.settings.get("copy_wait_seconds") or _WAIT
+def patience_of(binding: Binding) -> float:
+    """How many seconds a copy is waited for. Raises Misconfigured."""
+    return binding.number("copy_wait_seconds", _WAIT)

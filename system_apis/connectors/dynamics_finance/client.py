@@ -30,7 +30,7 @@ from system_apis.connectors.dynamics_finance.payloads import (
 from system_apis.connectors.dynamics_finance.rows import NAMESPACE, VENDOR, Rows, Values, infolog
 from system_apis.dialects import odata
 from system_apis.manifest import Manifest
-from system_apis.ports.binding import Binding
+from system_apis.ports.binding import MOST_AT_ONCE, Binding
 
 GROUP: Final = "Throughline"
 LARGEST_SET: Final = 1_000
@@ -74,7 +74,7 @@ class FinanceClient:
             "client_secret": binding.secret("client_secret"),
             "scope": f"{self._root}/.default",
         }
-        at_once = int(binding.settings.get("at_once") or manifest.budget.at_once)
+        at_once = binding.whole("at_once", manifest.budget.at_once, at_most=MOST_AT_ONCE)
         self._outbound = Outbound(
             system=VENDOR,
             base_url=self._root,

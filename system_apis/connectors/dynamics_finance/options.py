@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.errors.taxonomy import Misconfigured
-from system_apis.ports.binding import Binding
+from system_apis.ports.binding import SHORTEST_PAUSE, Binding
 
 LABELS: Final[Mapping[str, str]] = {
     "FreeTextInvoiceLines": "Free text invoice lines",
@@ -43,48 +43,29 @@ class Options:
 def read_options(binding: Binding) -> Options:
     """The options of a binding. Raises Misconfigured naming the setting."""
     return Options(
-        invoice_by=_word(binding, "invoice_by", "free_text", "project_proposal"),
-        posting=_word(binding, "posting", "service", "batch"),
+        invoice_by=binding.choice("invoice_by", "free_text", "project_proposal"),
+        posting=binding.choice("posting", "service", "batch"),
         posting_service=binding.settings.get("posting_service") or "TLServices/TLPostingService/post",
-        posting_wait=_number(binding, "posting_wait_seconds", 20.0),
-        posting_poll=_number(binding, "posting_poll_seconds", 2.0),
-        customer_numbers=_word(binding, "customer_numbers", "manual", "automatic"),
-        project_operations=_word(binding, "project_operations", "auto", "on", "off"),
-        line_amounts=_word(binding, "line_amounts", "kept", "priced"),
-        settlements=_word(binding, "settlements", "payment_lines", "transactions"),
-        service_items=_word(binding, "service_items", "project_categories", "released_products"),
+        posting_wait=binding.number("posting_wait_seconds", 20.0, at_least=SHORTEST_PAUSE),
+        posting_poll=binding.number("posting_poll_seconds", 2.0, at_least=SHORTEST_PAUSE),
+        customer_numbers=binding.choice("customer_numbers", "manual", "automatic"),
+        project_operations=binding.choice("project_operations", "auto", "on", "off"),
+        line_amounts=binding.choice("line_amounts", "kept", "priced"),
+        settlements=binding.choice("settlements", "payment_lines", "transactions"),
+        service_items=binding.choice("service_items", "project_categories", "released_products"),
         set_names=_pairs(binding, "set_names"),
         customer_group=binding.settings.get("customer_group") or "TL",
         project_group_time=binding.settings.get("project_group_time") or "TL-TM",
         project_group_fixed=binding.settings.get("project_group_fixed") or "TL-FP",
         forecast_model=binding.settings.get("forecast_model") or "",
-        bulk_from=int(_number(binding, "bulk_from", 200)),
+        bulk_from=binding.whole("bulk_from", 200),
         package_labels={**LABELS, **_pairs(binding, "package_labels")},
-        package_poll=_number(binding, "package_poll_seconds", 5.0),
+        package_poll=binding.number("package_poll_seconds", 5.0, at_least=SHORTEST_PAUSE),
     )
 
 
 def _wrong(name: str, reason: str) -> Misconfigured:
     return Misconfigured(f"connector dynamics_finance: setting {name}: {reason}")
-
-
-def _word(binding: Binding, name: str, *allowed: str) -> str:
-    """One of the words; the first is the default."""
-    given = binding.settings.get(name) or allowed[0]
-    if given not in allowed:
-        raise _wrong(name, f"{given!r} is not one of {', '.join(allowed)}")
-    return given
-
-
-def _number(binding: Binding, name: str, default: float) -> float:
-    given = binding.settings.get(name)
-    try:
-        number = float(given) if given else default
-    except ValueError as error:
-        raise _wrong(name, f"{given!r} is not a number") from error
-    if number <= 0:
-        raise _wrong(name, "must be above zero")
-    return number
 
 
 def _pairs(binding: Binding, name: str) -> dict[str, str]:

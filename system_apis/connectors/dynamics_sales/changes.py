@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound, VendorRejected
 from shared.outbound import drift, pack_cursor, unpack_cursor
-from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Json, Tracked
+from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Json, Query, Tracked
 from system_apis.connectors.dynamics_sales.payloads import Payload
 from system_apis.ports.changes import ChangedEntity, ChangeHint, FeedReading
 
@@ -22,11 +22,6 @@ class Table:
     set_name: str
     key: str
     about: str
-
-    @property
-    def is_child(self) -> bool:
-        """Whether its rows tell of another record."""
-        return self.about != self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +96,9 @@ class Changes:
         """
         found: list[Mark] = []
         ends: list[datetime] = []
-        for table in family.tables:
-            marks, end = await self._marks(table, after, limit)
+        listed = await self._client.together([_ordered(table, after, limit) for table in family.tables])
+        for table, rows in zip(family.tables, listed, strict=True):
+            marks, end = await self._marks(table, rows, after, limit)
             found += marks
             ends += [end] if end else []
         whole_before = min(ends) if ends else None
@@ -116,17 +112,12 @@ class Changes:
     async def list_changes(self, since: datetime | None) -> Sequence[ChangeHint]:
         """One hint per record, at its latest change, oldest first."""
         where = f"modifiedon ge {instant(since - self._overlap)}" if since else ""
-        hints: list[ChangeHint] = []
-        for family in self._families:
-            changes: list[_Change] = []
-            for table in family.tables:
-                columns = _columns(table)
-                changes += [
-                    change
-                    async for row in self._client.rows(table.set_name, columns, where=where)
-                    if (change := self._change(table, row))
-                ]
-            hints += _hints(family.entity, changes)
+        tables = [(family, table) for family in self._families for table in family.tables]
+        listed = await self._client.together([Query(table.set_name, _columns(table), where) for _, table in tables])
+        changes: dict[ChangedEntity, list[_Change]] = {family.entity: [] for family in self._families}
+        for (family, table), rows in zip(tables, listed, strict=True):
+            changes[family.entity] += [change async for row in rows if (change := self._change(table, row))]
+        hints = [hint for entity, made in changes.items() for hint in _hints(entity, made)]
         return sorted(hints, key=lambda hint: (hint.occurred_at or datetime.min.replace(tzinfo=UTC), hint.ref))
 
     async def read_feed(self, position: str | None) -> FeedReading:
@@ -170,7 +161,7 @@ class Changes:
         gone = told[family.child.set_name].gone
         if not gone:
             return hints
-        async for row in self._client.rows(family.own.set_name, _columns(family.own)):
+        async for row in self._client.rows(Query(family.own.set_name, _columns(family.own))):
             change = self._change(family.own, row)
             if change:
                 hints.append(
@@ -178,17 +169,17 @@ class Changes:
                 )
         return hints
 
-    async def _marks(self, table: Table, after: Mark | None, limit: int) -> tuple[list[Mark], datetime | None]:
+    async def _marks(
+        self, table: Table, rows: AsyncIterator[Json], after: Mark | None, limit: int
+    ) -> tuple[list[Mark], datetime | None]:
         """Marks after the mark until `limit` records are seen and the second they end in is over; the end's instant.
 
         Stamps are whole seconds and ids have an order of the vendor's own, so only whole seconds are trusted.
         """
-        where = f"modifiedon ge {instant(after.at)}" if after else ""
-        order, size = f"modifiedon asc,{table.key} asc", min(_MOST_ROWS, 2 * limit + 1)
         marks: list[Mark] = []
         seen: set[str] = set()
         last: datetime | None = None
-        async for row in self._client.rows(table.set_name, _columns(table), where=where, order=order, size=size):
+        async for row in rows:
             change = self._change(table, row)
             if change is None or (after and Mark(change.at, change.ref) <= after):
                 continue
@@ -209,6 +200,13 @@ class Changes:
 
 def _columns(table: Table) -> Columns:
     return Columns(tuple(dict.fromkeys((table.key, table.about, "modifiedon", "versionnumber"))), {})
+
+
+def _ordered(table: Table, after: Mark | None, limit: int) -> Query:
+    where = f"modifiedon ge {instant(after.at)}" if after else ""
+    return Query(
+        table.set_name, _columns(table), where, f"modifiedon asc,{table.key} asc", min(_MOST_ROWS, 2 * limit + 1)
+    )
 
 
 def _hints(entity: ChangedEntity, changes: Sequence[_Change]) -> list[ChangeHint]:

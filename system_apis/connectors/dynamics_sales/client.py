@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 from cryptography import x509
@@ -18,13 +18,15 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from shared.errors.taxonomy import Conflict, Misconfigured, VendorDrift
-from shared.outbound import Outbound, TokenRequest, walk
+from shared.outbound import Answer, Outbound, TokenRequest, walk
 from system_apis.connectors.dynamics_sales.payloads import FORMATTED
-from system_apis.dialects.odata import key
+from system_apis.dialects.odata import Part, PartAnswer, compose_batch, key, read_batch
 from system_apis.manifest import Manifest
 from system_apis.ports.binding import Binding
 
 Json = dict[str, Any]
+MOST_PARTS = 1000
+"""Requests that the vendor takes in one `$batch`."""
 _LOGIN = "https://login.microsoftonline.com"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS = 300
@@ -81,6 +83,22 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked of a set; `size`: rows per page, None: as many as the manifest says."""
+
+    set_name: str
+    columns: Columns
+    where: str = ""
+    order: str = ""
+    size: int | None = None
+
+    def options(self) -> dict[str, str]:
+        """The query options of its address."""
+        told = {**self.columns.options(), "$filter": self.where, "$orderby": self.order}
+        return {name: value for name, value in told.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
 class Tracked:
     """What a tracked read answered: changed rows, ids of rows that went, and the link to what comes after."""
 
@@ -120,27 +138,63 @@ class DataverseClient:
         """The cheapest call that needs a token and a user."""
         await self._outbound.read("GET", f"{self._api}WhoAmI")
 
-    async def rows(
-        self,
-        set_name: str,
-        columns: Columns | None = None,
-        *,
-        where: str = "",
-        order: str = "",
-        size: int | None = None,
-    ) -> AsyncIterator[Json]:
+    def rows(self, query: Query) -> AsyncIterator[Json]:
         """Rows of a set, page by page as they are asked for. Raises VendorDrift for a page that is none."""
-        params = {**(columns.options() if columns else {}), "$filter": where or None, "$orderby": order or None}
-        headers = {"Prefer": f'odata.include-annotations="{FORMATTED}",odata.maxpagesize={size or self._size}'}
+        return self._walked(query, None)
 
+    async def together(self, queries: Sequence[Query]) -> list[AsyncIterator[Json]]:
+        """The rows of each query; the first pages come in one `$batch`, further ones as they are asked for.
+
+        More queries than a batch takes go in several. The first part that is refused is the answer to all of them.
+        """
+        if len(queries) == 1:
+            return [self.rows(queries[0])]
+        firsts = await self._batches([(self._address(one), self._wishes(one)) for one in queries])
+        return [self._walked(query, first) for query, first in zip(queries, firsts, strict=True)]
+
+    async def _batches(self, asked: Sequence[tuple[str, Mapping[str, str]]]) -> list[PartAnswer]:
+        """Answers to GETs, each an address with its headers, in their order."""
+        parts = [Part("GET", address, headers=headers) for address, headers in asked]
+        told: list[PartAnswer] = []
+        for begin in range(0, len(parts), MOST_PARTS):
+            told += await self._batch(parts[begin : begin + MOST_PARTS])
+        return told
+
+    async def _batch(self, asked: Sequence[Part]) -> list[PartAnswer]:
+        """The vendor goes through a batch in order and ends at a refusal, which is the answer to the whole."""
+        content, kind = compose_batch(asked)
+        told: list[PartAnswer] = []
+
+        def parts(answer: Answer) -> Sequence[PartAnswer]:
+            told[:] = read_batch(answer.content, answer.headers.get("content-type", ""), self.system)
+            return told
+
+        headers = {"Content-Type": kind, "Accept": "multipart/mixed"}
+        await self._outbound.read("POST", f"{self._api}$batch", headers=headers, content=content, parts=parts)
+        if len(told) != len(asked):
+            raise VendorDrift(f"{self.system} answered {len(told)} of {len(asked)} parts of a batch.")
+        return told
+
+    async def _walked(self, query: Query, first: PartAnswer | None) -> AsyncIterator[Json]:
         async def page(link: str | None) -> tuple[Sequence[Json], str | None]:
-            asked = None if link else params
-            answer = await self._outbound.read("GET", link or self._api + set_name, params=asked, headers=headers)
-            body = answer.json()
+            if link is None and first is not None:
+                body = first.body
+            else:
+                asked = None if link else query.options()
+                path, headers = link or self._api + query.set_name, self._wishes(query)
+                body = (await self._outbound.read("GET", path, params=asked, headers=headers)).json()
             return self._listed(body), self._link(body, "@odata.nextLink")
 
         async for row in walk(page, system=self.system):
             yield row
+
+    def _address(self, query: Query) -> str:
+        return _addressed(f"{self._api}{query.set_name}", query.options())
+
+    def _wishes(self, query: Query) -> dict[str, str]:
+        """Told with every page and every part: a batch's own headers are not its parts'."""
+        size = query.size or self._size
+        return {"Prefer": f'odata.include-annotations="{FORMATTED}",odata.maxpagesize={size}'}
 
     async def track(self, set_name: str, columns: Sequence[str]) -> Tracked:
         """The whole set, with the link to what changes from now on."""
@@ -155,6 +209,14 @@ class DataverseClient:
         params = {f"${name}": value for name, value in options.items()}
         answer = await self._outbound.read("GET", f"{self._api}EntityDefinitions{path}", params=params)
         return self._listed(answer.json())
+
+    async def metadata_together(self, asked: Sequence[tuple[str, Mapping[str, str]]]) -> list[list[Json]]:
+        """Several lists of metadata, each as a path with its options, in one `$batch`. Raises NotFound."""
+        parts: list[tuple[str, Mapping[str, str]]] = []
+        for path, options in asked:
+            named = {f"${name}": value for name, value in options.items()}
+            parts.append((_addressed(f"{self._api}EntityDefinitions{path}", named), {}))
+        return [self._listed(one.body) for one in await self._batches(parts)]
 
     async def upsert(self, set_name: str, by: Mapping[str, str] | UUID, body: Mapping[str, Any]) -> None:
         """Bring the row with that key to these values, or make it. Repeat: the same row.
@@ -217,15 +279,18 @@ class DataverseClient:
         return f"{path}?{parts.query}" if parts.query else path
 
 
+def _addressed(path: str, options: Mapping[str, str]) -> str:
+    """An address as it stands in a part of a batch."""
+    return f"{path}?{urlencode(options, safe='$', quote_via=quote)}"
+
+
 def _form(binding: Binding, scope: str, token_url: str) -> Callable[[], Mapping[str, str]]:
     client_id = binding.setting("client_id")
     grant = {"grant_type": "client_credentials", "client_id": client_id, "scope": scope}
-    flow = binding.settings.get("auth_flow") or "client_secret"
+    flow = binding.choice("auth_flow", "client_secret", "certificate")
     if flow == "client_secret":
         secret = binding.secret("client_secret")
         return lambda: {**grant, "client_secret": secret}
-    if flow != "certificate":
-        raise Misconfigured(f"connector {binding.system}: setting auth_flow is neither client_secret nor certificate")
     try:
         signing = RSAKey.import_key(binding.secret("private_key"))
         certificate = x509.load_pem_x509_certificate(binding.secret("certificate").encode())

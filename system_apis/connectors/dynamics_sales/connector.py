@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -14,10 +14,10 @@ from shared.canonical.contracts import Contract, ContractApproval
 from shared.canonical.customers import Customer
 from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opportunity
 from shared.canonical.references import Page
-from shared.errors.taxonomy import Misconfigured, NotFound
+from shared.errors.taxonomy import NotFound
 from shared.outbound import drift
 from system_apis.connectors.dynamics_sales.changes import Changes, Family, Mark, Table, start
-from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Json, is_id
+from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Json, Query, is_id
 from system_apis.connectors.dynamics_sales.directory import Directory
 from system_apis.connectors.dynamics_sales.mapping import (
     Choices,
@@ -51,7 +51,7 @@ from system_apis.ports.schema import FieldFacts
 Whole = TypeVar("Whole", Deal, Agreement, Buyer)
 Item = TypeVar("Item", Opportunity, Contract, Customer)
 _FOLDER = Path(__file__).parent
-_OVERLAP = "60"
+_OVERLAP = 60
 _IDS_AT_ONCE = 40
 _COMPANION = "thl_deliverystatuses"
 _RANK = {ContractApproval.REJECTED: 0, ContractApproval.IN_REVIEW: 1, ContractApproval.APPROVED: 2}
@@ -87,8 +87,8 @@ class DynamicsSalesConnector:
         self._choices = Choices(binding.system, _FOLDER, self._fields)
         self._client = DataverseClient(binding, manifest)
         self._directory = Directory(self._client)
-        self._on_deal = _chosen(binding, "delivery_on", ("companion", "opportunity")) == "opportunity"
-        touches = _chosen(binding, "lines_touch_deal", ("true", "false")) == "true"
+        self._on_deal = binding.choice("delivery_on", "companion", "opportunity") == "opportunity"
+        touches = binding.choice("lines_touch_deal", "true", "false") == "true"
         customers, deals, contracts = _families(self._fields, lines_touch_deal=touches)
         self._customers = _Reading(
             customers, _Part("customer", AccountPayload, ("industry",)), None, Buyer, to_customer
@@ -148,7 +148,7 @@ class DynamicsSalesConnector:
         if not is_id(opportunity_ref):
             return None
         lookup = self._fields["contract"].column("_thl_opportunityid_value")
-        found = await self._read(self._contracts, f"{lookup} eq {UUID(opportunity_ref)}")
+        found = await self._where(self._contracts, f"{lookup} eq {UUID(opportunity_ref)}")
         if not found:
             return None
         contracts = [mapped(self._binding, to_contract, whole) for whole in found]
@@ -166,7 +166,7 @@ class DynamicsSalesConnector:
         )
         deal_id = UUID(opportunity_ref)
         columns = Columns.of((own, *self._fields[entity].paths()))
-        rows = [row async for row in self._client.rows(set_name, columns, where=f"{own} eq {deal_id}")]
+        rows = [row async for row in self._client.rows(Query(set_name, columns, f"{own} eq {deal_id}"))]
         wanted = from_delivery_status(status)
         if rows:
             known = drift(self._binding.system, DeliveryPayload, self._choices.read(entity, rows[0]))
@@ -240,40 +240,51 @@ class DynamicsSalesConnector:
                 return Page(items=items, next_cursor=after.packed())
 
     async def _by_ids(self, reading: _Reading[Whole, Item], refs: Sequence[str]) -> list[Whole]:
-        found: list[Whole] = []
-        for begin in range(0, len(refs), _IDS_AT_ONCE):
-            wanted = [UUID(ref) for ref in refs[begin : begin + _IDS_AT_ONCE]]
-            where = any_of(reading.family.own.key, wanted)
-            also = reading.family.where
-            found += await self._read(reading, f"{where} and {also}" if also else where, wanted)
-        return found
+        """Records with the rows that belong to them, all asked for together."""
+        family = reading.family
+        chunks = [[UUID(ref) for ref in refs[at : at + _IDS_AT_ONCE]] for at in range(0, len(refs), _IDS_AT_ONCE)]
+        also = f" and {family.where}" if family.where else ""
+        asked = [(reading.own, any_of(family.own.key, chunk) + also) for chunk in chunks]
+        if reading.child and family.child:
+            asked += [(reading.child, any_of(family.child.about, chunk)) for chunk in chunks]
+        told = await self._payloads(asked)
+        own, below = told[: len(chunks)], told[len(chunks) :]
+        return _joined(reading, list(chain.from_iterable(own)), chain.from_iterable(below))
 
-    async def _read(self, reading: _Reading[Whole, Item], where: str, ids: Sequence[UUID] = ()) -> list[Whole]:
-        """Records whose own rows meet the condition, with the rows that belong to them."""
-        family, part = reading.family, reading.child
-        if part is None or family.child is None:
-            rows = await self._payloads(reading.own, where)
-            return [reading.whole(row=row) for row in rows]
-        if ids:
-            own, below = await asyncio.gather(
-                self._payloads(reading.own, where), self._payloads(part, any_of(family.child.about, ids))
-            )
-        else:
-            own = await self._payloads(reading.own, where)
-            known = [UUID(str(getattr(row, "id", ""))) for row in own]
-            below = await self._payloads(part, any_of(family.child.about, known)) if known else []
-        children: dict[str, list[Payload]] = {}
-        for row in below:
-            children.setdefault(str(getattr(row, "parent_id", "")), []).append(row)
-        return [reading.whole(row=row, children=tuple(children.get(str(getattr(row, "id", "")), ()))) for row in own]
+    async def _where(self, reading: _Reading[Whole, Item], where: str) -> list[Whole]:
+        """Records that meet a condition, with the rows that belong to them, whose parents are known only then."""
+        [own] = await self._payloads([(reading.own, where)])
+        below: list[list[Payload]] = []
+        if own and reading.child and reading.family.child:
+            known = [UUID(_id(row)) for row in own]
+            below = await self._payloads([(reading.child, any_of(reading.family.child.about, known))])
+        return _joined(reading, own, chain.from_iterable(below))
 
-    async def _payloads(self, part: _Part, where: str) -> list[Payload]:
-        columns = Columns.of((part.model.key, "modifiedon", "versionnumber", *self._fields[part.entity].paths()))
-        return [self._payload(part, row) async for row in self._client.rows(part.model.set_name, columns, where=where)]
+    async def _payloads(self, asked: Sequence[tuple[_Part, str]]) -> list[list[Payload]]:
+        """The rows of each part that meet its condition, all asked for together."""
+        listed = await self._client.together([self._query(part, where) for part, where in asked]) if asked else []
+        return [[self._payload(part, row) async for row in rows] for (part, _), rows in zip(asked, listed, strict=True)]
+
+    def _query(self, part: _Part, where: str) -> Query:
+        paths = (part.model.key, "modifiedon", "versionnumber", *self._fields[part.entity].paths())
+        return Query(part.model.set_name, Columns.of(paths), where)
 
     def _payload(self, part: _Part, row: Json) -> Payload:
         read = self._choices.read(part.entity, row, shown_by_label=part.shown_by_label)
         return drift(self._binding.system, part.model, read)
+
+
+def _joined(reading: _Reading[Whole, Item], own: Sequence[Payload], below: Iterable[Payload]) -> list[Whole]:
+    if reading.child is None:
+        return [reading.whole(row=row) for row in own]
+    children: dict[str, list[Payload]] = {}
+    for row in below:
+        children.setdefault(str(getattr(row, "parent_id", "")), []).append(row)
+    return [reading.whole(row=row, children=tuple(children.get(_id(row), ()))) for row in own]
+
+
+def _id(row: Payload) -> str:
+    return str(getattr(row, "id", ""))
 
 
 def _families(fields: FieldMap, *, lines_touch_deal: bool) -> tuple[Family, Family, Family]:
@@ -307,19 +318,8 @@ def _families(fields: FieldMap, *, lines_touch_deal: bool) -> tuple[Family, Fami
     return customers, deals, contracts
 
 
-def _chosen(binding: Binding, name: str, known: tuple[str, ...]) -> str:
-    """A setting with listed values, the first where it is left out. Raises Misconfigured."""
-    value = binding.settings.get(name) or known[0]
-    if value not in known:
-        raise Misconfigured(f"connector {binding.system}: setting {name} is none of {', '.join(known)}")
-    return value
-
-
 def _overlap(binding: Binding) -> timedelta:
-    try:
-        return timedelta(seconds=float(binding.settings.get("overlap_seconds") or _OVERLAP))
-    except ValueError as error:
-        raise Misconfigured(f"connector {binding.system}: setting overlap_seconds is not a number") from error
+    return timedelta(seconds=binding.number("overlap_seconds", _OVERLAP))
 
 
 def open_connector(binding: Binding) -> DynamicsSalesConnector:

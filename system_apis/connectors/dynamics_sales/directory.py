@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from shared.errors.taxonomy import MappingMissing, NotFound
+from shared.errors.taxonomy import MappingMissing
 from shared.outbound import drift
-from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient
+from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Query
 from system_apis.connectors.dynamics_sales.payloads import AttributePayload, OptionsPayload, TablePayload, WayPayload
 from system_apis.dialects.odata import literal
 from system_apis.ports.schema import FieldFacts
@@ -36,8 +35,12 @@ class Directory:
 
     async def describe(self, objects: Sequence[str]) -> Mapping[str, Sequence[FieldFacts]]:
         """Table → its columns; a table the environment does not have is left out."""
-        told = await asyncio.gather(*(self._facts(name) for name in objects))
-        return {name: facts for name, facts in zip(objects, told, strict=True) if facts is not None}
+        there = {table.name for table in await self._tables(objects)}
+        names = [name for name in dict.fromkeys(objects) if name in there]
+        asked = [part for name in names for part in _asked(name)]
+        told = await self._client.metadata_together(asked)
+        per = 1 + len(_LISTED)
+        return {name: self._facts(*told[at * per : (at + 1) * per]) for at, name in enumerate(names)}
 
     async def bound(self, table: str, body: Mapping[str, Any]) -> Json:
         """A body as the Web API takes it: lookups become bindings under their navigation properties' own spelling."""
@@ -66,33 +69,28 @@ class Directory:
         select = "ReferencingAttribute,ReferencingEntityNavigationPropertyName,ReferencedEntity"
         listed = await self._client.metadata(f"(LogicalName={literal(table)})/ManyToOneRelationships", select=select)
         ways = [drift(self._client.system, WayPayload, one) for one in listed]
-        wanted = sorted({way.table for way in ways})
-        condition = " or ".join(f"LogicalName eq {literal(name)}" for name in wanted)
-        found = await self._client.metadata("", select="LogicalName,EntitySetName", filter=condition) if wanted else []
-        named = [drift(self._client.system, TablePayload, one) for one in found]
-        sets = {one.name: one.set_name for one in named}
+        sets = {one.name: one.set_name for one in await self._tables({way.table for way in ways})}
         return {way.column: (way.navigation, sets[way.table]) for way in ways if way.table in sets}
+
+    async def _tables(self, names: Iterable[str]) -> list[TablePayload]:
+        """Those of the tables that the environment has."""
+        condition = " or ".join(f"LogicalName eq {literal(name)}" for name in sorted(set(names)))
+        found = (
+            await self._client.metadata("", select="LogicalName,EntitySetName", filter=condition) if condition else []
+        )
+        return [drift(self._client.system, TablePayload, one) for one in found]
 
     async def _currency(self, code: str) -> str:
         """The row of an ISO code; a code met for the first time is looked for again."""
         if code not in self._currencies:
             columns = Columns(("transactioncurrencyid", "isocurrencycode"), {})
-            rows = [row async for row in self._client.rows("transactioncurrencies", columns)]
+            rows = [row async for row in self._client.rows(Query("transactioncurrencies", columns))]
             self._currencies = {str(row.get("isocurrencycode")): str(row.get("transactioncurrencyid")) for row in rows}
         if code not in self._currencies:
             raise MappingMissing(f"{self._client.system} has no currency {code}; it must be added there first.")
         return self._currencies[code]
 
-    async def _facts(self, table: str) -> list[FieldFacts] | None:
-        base = f"(LogicalName={literal(table)})/Attributes"
-        try:
-            listed = await self._client.metadata(base, select=_FACTS)
-        except NotFound:
-            return None
-        options = {"select": "LogicalName", "expand": "OptionSet($select=Options),GlobalOptionSet($select=Options)"}
-        of_kinds = await asyncio.gather(
-            *(self._client.metadata(f"{base}/{_CAST}{kind}AttributeMetadata", **options) for kind in _LISTED)
-        )
+    def _facts(self, listed: Sequence[Json], *of_kinds: Sequence[Json]) -> list[FieldFacts]:
         values: dict[str, tuple[str, ...]] = {}
         for one in (row for rows in of_kinds for row in rows):
             found = drift(self._client.system, OptionsPayload, one)
@@ -102,6 +100,13 @@ class Directory:
         for row in listed:
             facts += _told(drift(self._client.system, AttributePayload, row), values)
         return facts
+
+
+def _asked(table: str) -> list[tuple[str, Mapping[str, str]]]:
+    """What tells a table's columns: all of them, then per kind that has options those with theirs."""
+    base = f"(LogicalName={literal(table)})/Attributes"
+    options = {"select": "LogicalName", "expand": "OptionSet($select=Options),GlobalOptionSet($select=Options)"}
+    return [(base, {"select": _FACTS}), *((f"{base}/{_CAST}{kind}AttributeMetadata", options) for kind in _LISTED)]
 
 
 def _told(column: AttributePayload, values: Mapping[str, tuple[str, ...]]) -> list[FieldFacts]:

@@ -21,7 +21,7 @@ from shared.errors.taxonomy import (
 from shared.outbound import Answer, AuthFlow, Outbound, RetryPolicy, StaticHeaders, TokenRequest, drift, route, walk
 from system_apis.connectors.hubspot.payloads import LinkFacts, LinksFacts, PagingFacts, PartFacts, Record, Results
 from system_apis.manifest import Budget, Manifest
-from system_apis.ports.binding import Binding
+from system_apis.ports.binding import SHORTEST_PAUSE, Binding
 
 Json = dict[str, Any]
 Model = TypeVar("Model")
@@ -57,18 +57,6 @@ def _inner_code(message: str) -> str | None:
     first = cast("list[Any]", listed)[0] if isinstance(listed, list) and listed else None
     code = cast("Json", first).get("error") if isinstance(first, dict) else None
     return str(code) if code else None
-
-
-def whole(binding: Binding, name: str, otherwise: float) -> float:
-    """A setting that is a positive number. Raises Misconfigured."""
-    given = binding.settings.get(name)
-    try:
-        value = float(given) if given else float(otherwise)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1e9:  # noqa: PLR2004 - neither endless nor not a number
-        raise Misconfigured(f"connector {binding.system}: setting {name} is not a positive number: {given}")
-    return value
 
 
 def zone(binding: Binding) -> ZoneInfo:
@@ -138,13 +126,13 @@ class HubspotClient:
         self.system = binding.system
         self.paths = Paths(binding, manifest.wire.version)
         self._zone = zone(binding)
-        self._batch = int(whole(binding, "batch_size", 100))
+        self._batch = binding.whole("batch_size", 100)
         self._spent_until = 0.0
         auth = _auth(binding, self.paths)
         at_once = manifest.budget.at_once
-        requests = int(whole(binding, "requests_per_ten_seconds", manifest.budget.requests))
-        searches = int(whole(binding, "searches_per_second", _SEARCHES))
-        retry = RetryPolicy(attempts=5, first=whole(binding, "pause_seconds", 1), longest=10.0)
+        requests = binding.whole("requests_per_ten_seconds", manifest.budget.requests)
+        searches = binding.whole("searches_per_second", _SEARCHES)
+        retry = RetryPolicy(attempts=5, first=binding.number("pause_seconds", 1, at_least=SHORTEST_PAUSE), longest=10.0)
 
         def opened(budget: Budget) -> Outbound:
             return Outbound(
@@ -301,11 +289,9 @@ class HubspotClient:
 
 
 def _auth(binding: Binding, paths: Paths) -> AuthFlow:
-    flow = binding.settings.get("auth_flow") or "private_app"
+    flow = binding.choice("auth_flow", "private_app", "refresh_token")
     if flow == "private_app":
         return StaticHeaders.bearer(binding.secret("access_token"))
-    if flow != "refresh_token":
-        raise Misconfigured(f"connector {binding.system}: setting auth_flow is neither private_app nor refresh_token")
     form: Mapping[str, str] = {
         "grant_type": "refresh_token",
         "client_id": binding.setting("client_id"),

@@ -13,10 +13,10 @@ from shared.canonical.contracts import Contract
 from shared.canonical.customers import Customer
 from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opportunity
 from shared.canonical.references import Page
-from shared.errors.taxonomy import Misconfigured, NotFound, VendorDrift
+from shared.errors.taxonomy import NotFound, VendorDrift
 from shared.outbound import drift
 from system_apis.connectors.hubspot.changes import Family, Place, cursor_at, events, latest, place_of, start
-from system_apis.connectors.hubspot.client import HubspotClient, whole, zone
+from system_apis.connectors.hubspot.client import HubspotClient, zone
 from system_apis.connectors.hubspot.directory import Directory
 from system_apis.connectors.hubspot.mapping import (
     CompanyRows,
@@ -177,7 +177,7 @@ class HubspotConnector:
         self._deals = _Reading("opportunity", self._deal_family, reader.deals, to_opportunity)
         self._customers = _Reading("customer", self._customer_family, reader.companies, to_customer)
         self._contracts = _Reading("contract", self._contract_family, reader.contracts, to_contract)
-        self._overlap = timedelta(seconds=whole(binding, "overlap_seconds", _OVERLAP))
+        self._overlap = timedelta(seconds=binding.number("overlap_seconds", _OVERLAP))
         self._blank = _blank(binding)
 
     async def ping(self) -> None:
@@ -340,10 +340,7 @@ def _at_their_latest(listed: Sequence[tuple[Place, str]], found: Mapping[str, Ro
 
 def _blank(binding: Binding) -> str | None:
     """What empties a property. Raises Misconfigured."""
-    with_what = binding.settings.get("clear_with") or "empty"
-    if with_what not in {"empty", "null"}:
-        raise Misconfigured(f"connector {binding.system}: setting clear_with is neither empty nor null: {with_what}")
-    return "" if with_what == "empty" else None
+    return "" if binding.choice("clear_with", "empty", "null") == "empty" else None
 
 
 def open_connector(binding: Binding) -> HubspotConnector:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, Misconfigured, OutcomeUnknown, VendorDrift
+from shared.errors.taxonomy import FieldFinding, InvalidRequest, OutcomeUnknown, VendorDrift
 from shared.outbound import Answer, Outbound, drift, pack_cursor, unpack_cursor
 from system_apis.connectors.kantata.payloads import SERVICE, Changed, Envelope, Reference
 from system_apis.connectors.kantata.quiet import Quiet
@@ -349,10 +349,6 @@ def _moment(value: str | None) -> datetime | None:
 
 
 def budget_of(binding: Binding, declared: Budget) -> Budget:
-    """The manifest's budget, unless the account's own is set."""
-    given = binding.settings.get("requests_per_minute", "")
-    if not given:
-        return declared
-    if not given.isdecimal() or int(given) == 0:
-        raise Misconfigured(f"connector {binding.system}: setting requests_per_minute: {given!r} is not a whole number")
-    return Budget(requests=int(given), per_seconds=60, at_once=declared.at_once)
+    """The manifest's budget, unless the account's own is set. Raises Misconfigured."""
+    given = binding.whole("requests_per_minute", 0)
+    return Budget(requests=given, per_seconds=60, at_once=declared.at_once) if given else declared

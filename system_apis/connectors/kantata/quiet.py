@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from shared.errors.taxonomy import Misconfigured, VendorUnavailable
+from shared.errors.taxonomy import VendorUnavailable
 from system_apis.ports.binding import Binding
 
 _MOST = 10_000
@@ -39,10 +39,7 @@ class Quiet:
 
 def quiet_of(binding: Binding) -> Quiet:
     """As the tenant wants it. Raises Misconfigured."""
-    given = binding.settings.get("quiet_seconds", "") or "0"
-    if not given.isdecimal():
-        raise Misconfigured(f"connector {binding.system}: setting quiet_seconds: {given!r} is not a whole number")
-    return Quiet(float(given))
+    return Quiet(binding.whole("quiet_seconds", 0, at_least=0))
 
 
 def _references(body: Any) -> Iterable[str]:

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeVar
 
 from shared.errors.taxonomy import (
     DeadlineExceeded,
-    Misconfigured,
     NotFound,
     OutcomeUnknown,
     PlatformError,
@@ -26,7 +25,7 @@ from system_apis.connectors.netsuite.lanes import Lanes
 from system_apis.connectors.netsuite.payloads import Limits, Payload, QueryPage, RecordSchema, Row
 from system_apis.fields import EntityFields
 from system_apis.manifest import Manifest
-from system_apis.ports.binding import Binding
+from system_apis.ports.binding import MOST_AT_ONCE, Binding
 
 LARGEST_PAGE = 1000
 LARGEST_RESULT = 100_000
@@ -65,8 +64,8 @@ class NetSuiteClient:
 
     def __init__(self, binding: Binding, manifest: Manifest) -> None:
         rest = binding.setting("base_url").rstrip("/") + "/services/rest"
-        self._own_limit = _number(binding, "at_once")
-        self._async_from = _number(binding, "async_from_lines") or _ASYNC_FROM_LINES
+        self._own_limit = binding.whole("at_once", 0, at_most=MOST_AT_ONCE)
+        self._async_from = binding.whole("async_from_lines", _ASYNC_FROM_LINES)
         self._lanes = Lanes(self._own_limit or manifest.budget.at_once)
         self._limit_is_known = False
         self._patience = RetryPolicy(attempts=5)
@@ -274,13 +273,6 @@ def _taken(row: Mapping[str, Any], fields: EntityFields | None) -> Mapping[str, 
     if fields is None:
         return row
     return fields.take({**row, **{path: row.get(path.lower()) for path in fields.paths()}})
-
-
-def _number(binding: Binding, name: str) -> int:
-    given = binding.settings.get(name) or "0"
-    if not given.isdecimal():
-        raise Misconfigured(f"connector {VENDOR}: setting {name}: {given!r} is not a whole number")
-    return int(given)
 
 
 def _address(record: str, key: str) -> str:

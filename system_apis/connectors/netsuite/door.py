@@ -22,13 +22,11 @@ _ASSERTION_SECONDS = 300
 
 def credentials(binding: Binding, rest: str) -> AuthFlow | RequestSigner:
     """What the setting `auth` says; `rest` is the address of the account's REST services. Raises Misconfigured."""
-    flow = binding.settings.get("auth") or "oauth2"
+    flow = binding.choice("auth", "oauth2", "token")
     if flow == "oauth2":
         token_url = f"{rest}/auth/oauth2/v1/token"
         assertions = _Assertions(binding, token_url)
         return TokenRequest(system=VENDOR, token_url=token_url, form=assertions.form)
-    if flow != "token":
-        raise Misconfigured(f"connector {VENDOR}: setting auth: {flow!r} is neither oauth2 nor token")
     return OAuth1Signer(
         realm=_account(binding),
         consumer_key=binding.setting("consumer_key"),

@@ -20,11 +20,11 @@ from shared.errors.taxonomy import FieldFinding, Misconfigured, NotFound, Vendor
 from shared.outbound import AuthFlow, Outbound, StaticHeaders, TokenRequest, drift
 from system_apis.connectors.oracle_fusion.payloads import Page
 from system_apis.manifest import Manifest
-from system_apis.ports.binding import Binding
+from system_apis.ports.binding import MOST_AT_ONCE, Binding
 
 VENDOR = "oracle_fusion"
 LARGEST_PAGE = 500
-FRAMEWORK = "4"
+FRAMEWORK, LAST_FRAMEWORK = 4, 9
 ITEM_TYPE = "application/vnd.oracle.adf.resourceitem+json"
 ACTION_TYPE = "application/vnd.oracle.adf.action+json"
 BATCH_TYPE = "application/vnd.oracle.adf.batch+json"
@@ -88,7 +88,7 @@ class FusionClient:
 
     def __init__(self, binding: Binding, manifest: Manifest) -> None:
         self._context = binding.settings.get("flex_context") or None
-        at_once = int(binding.settings.get("at_once") or manifest.budget.at_once)
+        at_once = binding.whole("at_once", manifest.budget.at_once, at_most=MOST_AT_ONCE)
         self._outbound = Outbound(
             system=VENDOR,
             base_url=binding.setting("base_url").rstrip("/"),
@@ -98,7 +98,7 @@ class FusionClient:
             read_body_code=_code_of,
             owner=binding.tenant,
             headers={
-                "REST-Framework-Version": binding.settings.get("framework_version") or FRAMEWORK,
+                "REST-Framework-Version": str(binding.whole("framework_version", FRAMEWORK, at_most=LAST_FRAMEWORK)),
                 "Accept": _ACCEPT,
             },
         )
@@ -281,12 +281,10 @@ def _address(path: str) -> str:
 
 # --- door --------------------------------------------------------------------------------------------------------
 def _door(binding: Binding) -> AuthFlow:
-    flow = binding.settings.get("auth_flow") or "client_credentials"
+    flow = binding.choice("auth_flow", "client_credentials", "jwt_assertion", "basic")
     if flow == "basic":
         pair = f"{binding.setting('username')}:{binding.secret('password')}"
         return StaticHeaders({"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"})
-    if flow not in {"client_credentials", "jwt_assertion"}:
-        raise Misconfigured(f"connector {VENDOR}: setting auth_flow: {flow!r} is no flow")
     client_id, scope = binding.setting("client_id"), binding.setting("scope")
     pair = f"{quote_plus(client_id)}:{quote_plus(binding.secret('client_secret'))}"
     key = _private_key(binding) if flow == "jwt_assertion" else None

@@ -40,9 +40,7 @@ class PodSettings:
 def read_settings(binding: Binding) -> PodSettings:
     """Raises Misconfigured naming the key."""
     given = binding.settings
-    kind = given.get("item_kind") or "memo_line"
-    if kind not in {"memo_line", "inventory_item"}:
-        raise _wrong("item_kind", f"{kind!r} is neither memo_line nor inventory_item")
+    kind = binding.choice("item_kind", "memo_line", "inventory_item")
     number = binding.setting("contract_type_id")
     if not (number.isascii() and number.isdigit()):
         raise _wrong("contract_type_id", f"{number!r} is no id")

@@ -11,7 +11,7 @@ from shared.outbound import Answer, Outbound, walk
 from system_apis.connectors.s4hana.door import VENDOR, SecuritySession
 from system_apis.dialects.odata import Part, compose_batch, key, literal, read_batch
 from system_apis.manifest import Manifest
-from system_apis.ports.binding import Binding
+from system_apis.ports.binding import MOST_AT_ONCE, Binding
 
 Json = dict[str, Any]
 PAGE = 1000
@@ -71,7 +71,7 @@ class S4Client:
 
     def __init__(self, binding: Binding, manifest: Manifest) -> None:
         known = {rule.body_code for rule in manifest.errors if rule.body_code}
-        at_once = int(binding.settings.get("at_once") or manifest.budget.at_once)
+        at_once = binding.whole("at_once", manifest.budget.at_once, at_most=MOST_AT_ONCE)
         self._session = SecuritySession(binding, manifest)
         self._outbound = Outbound(
             system=VENDOR,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 
-from shared.errors.taxonomy import Misconfigured, NotFound, VendorDrift, VendorRejected
+from shared.errors.taxonomy import NotFound, VendorDrift, VendorRejected
 from shared.outbound import AuthFlow, Outbound, StaticHeaders, TokenRequest
 from system_apis.manifest import Manifest
 from system_apis.ports.binding import Binding
@@ -20,13 +20,11 @@ _NEXT_COOKIE = re.compile(r",\s*(?=[A-Za-z0-9_\-]+=)")
 
 def credentials(binding: Binding) -> AuthFlow:
     """Basic or a bearer token, as the setting `auth` says. Raises Misconfigured."""
-    flow = binding.settings.get("auth") or "basic"
+    flow = binding.choice("auth", "basic", "oauth")
     user, password = binding.setting("user"), binding.secret("password")
     basic = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
     if flow == "basic":
         return StaticHeaders({"Authorization": basic})
-    if flow != "oauth":
-        raise Misconfigured(f"connector {VENDOR}: setting auth: {flow!r} is neither basic nor oauth")
     scope = binding.settings.get("scope")
     form = {"grant_type": "client_credentials", **({"scope": scope} if scope else {})}
     return TokenRequest(

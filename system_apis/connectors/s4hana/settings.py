@@ -52,9 +52,7 @@ def read_settings(binding: Binding) -> Settings:
         if not text:
             continue
         if one.type == "bool":
-            if text not in {"true", "false"}:
-                raise Misconfigured(f"connector s4hana: setting {one.name}: {text!r} is neither true nor false")
-            given[one.name] = text == "true"
+            given[one.name] = binding.choice(one.name, "false", "true") == "true"
         else:
             given[one.name] = text
     settings = Settings(**given)

@@ -12,7 +12,7 @@ from shared.canonical.contracts import Contract
 from shared.canonical.customers import Customer
 from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opportunity
 from shared.canonical.references import Page
-from shared.errors.taxonomy import Misconfigured, NotFound
+from shared.errors.taxonomy import NotFound
 from system_apis.connectors.salesforce.client import open_wire
 from system_apis.connectors.salesforce.events import followed
 from system_apis.connectors.salesforce.mapping import (
@@ -47,7 +47,7 @@ from system_apis.ports.schema import FieldFacts
 Row = TypeVar("Row", bound=Payload)
 Item = TypeVar("Item")
 
-_OVERLAP = "60"
+_OVERLAP = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,7 @@ class SalesforceConnector:
         self._deals = _Reading(binding, fields, of.deals, OpportunityPayload, opportunity_stamp, to_opportunity)
         self._customers = _Reading(binding, fields, of.customers, AccountPayload, customer_stamp, to_customer)
         self._contracts = _Reading(binding, fields, of.contracts, ContractPayload, contract_stamp, to_contract)
-        try:
-            self._overlap = timedelta(seconds=float(binding.settings.get("overlap_seconds") or _OVERLAP))
-        except ValueError as error:
-            raise Misconfigured(f"connector {binding.system}: setting overlap_seconds is not a number") from error
+        self._overlap = timedelta(seconds=binding.number("overlap_seconds", _OVERLAP))
 
     async def ping(self) -> None:
         """Whether the org lets us in."""

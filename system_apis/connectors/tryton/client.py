@@ -17,7 +17,7 @@ from shared.errors.taxonomy import CredentialsRefused, OutcomeUnknown, VendorDri
 from shared.outbound import Outbound, drift
 from system_apis.connectors.tryton.values import from_python, to_python
 from system_apis.manifest import Manifest
-from system_apis.ports.binding import Binding
+from system_apis.ports.binding import MOST_AT_ONCE, Binding
 
 VENDOR = "tryton"
 LARGEST_PAGE = 1000
@@ -80,7 +80,7 @@ class TrytonClient:
     """One database of one server, as one user."""
 
     def __init__(self, binding: Binding, manifest: Manifest) -> None:
-        at_once = int(binding.settings.get("at_once") or manifest.budget.at_once)
+        at_once = binding.whole("at_once", manifest.budget.at_once, at_most=MOST_AT_ONCE)
         budget = manifest.budget.model_copy(update={"at_once": at_once})
         root = binding.setting("base_url").rstrip("/")
         self._path = f"{binding.setting('database')}/rpc/"

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
-from shared.errors.taxonomy import InvalidRequest, Misconfigured, VendorUnavailable
+from shared.errors.taxonomy import InvalidRequest, VendorUnavailable
 from shared.outbound import pack_cursor, unpack_cursor
 from shared.telemetry import get_logger
 from system_apis.dialects.salesforce.capture import ChangeEvent, Followed, hints_of
@@ -52,7 +52,7 @@ class FeedSettings:
     @classmethod
     def of(cls, binding: Binding, overlap: timedelta) -> FeedSettings:
         """Of the settings feed_channels, feed_wait_seconds, feed_sweep_seconds. Raises Misconfigured."""
-        wait, sweep = _seconds(binding, "feed_wait_seconds", 2), _seconds(binding, "feed_sweep_seconds", 3600)
+        wait, sweep = binding.number("feed_wait_seconds", 2), binding.number("feed_sweep_seconds", 3600)
         return cls(_channels(binding), wait, timedelta(seconds=sweep), overlap)
 
 
@@ -64,13 +64,6 @@ def follows(binding: Binding) -> bool:
 def _channels(binding: Binding) -> tuple[str, ...]:
     named = (binding.settings.get("feed_channels") or _EVERYTHING).split(",")
     return tuple(name.strip() for name in named if name.strip())
-
-
-def _seconds(binding: Binding, name: str, default: float) -> float:
-    try:
-        return float(binding.settings.get(name) or default)
-    except ValueError as error:
-        raise Misconfigured(f"connector {binding.system}: setting {name} is not a number") from error
 
 
 @dataclass(frozen=True, slots=True)

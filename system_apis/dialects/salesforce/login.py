@@ -20,9 +20,10 @@ _JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 def session_of(binding: Binding) -> TokenRequest:
     """The session of a binding: settings base_url, client_id, auth_flow, username, audience; secrets of the flow.
 
-    Raises Misconfigured naming what is missing.
+    Raises Misconfigured naming what is missing or cannot be.
     """
-    form = _jwt_bearer(binding) if binding.settings.get("auth_flow") == "jwt_bearer" else _client_secret(binding)
+    flow = binding.choice("auth_flow", "client_credentials", "jwt_bearer")
+    form = _jwt_bearer(binding) if flow == "jwt_bearer" else _client_secret(binding)
     base_url = binding.setting("base_url").rstrip("/")
     return TokenRequest(system=binding.system, token_url=f"{base_url}/services/oauth2/token", form=form)
 

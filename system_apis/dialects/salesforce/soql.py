@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 from types import UnionType
 from typing import Any, ClassVar, Union, cast, get_args, get_origin
@@ -40,11 +40,6 @@ def soql_texts(values: Sequence[str]) -> str:
 def soql_instant(moment: datetime) -> str:
     """The instant as a SOQL literal, to the millisecond, rounded down."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
-def soql_day(day: date) -> str:
-    """The day as a SOQL literal."""
-    return day.isoformat()
 
 
 def columns(model: type[BaseModel], fields: FieldMap | None = None) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.errors.taxonomy import NotFound, PlatformError, VendorDrift, VendorThrottled
+from shared.errors.taxonomy import CursorExpired, NotFound, PlatformError, VendorDrift, VendorThrottled
 from shared.outbound import AuthFlow, Outbound, drift, route, walk
 from system_apis.dialects.salesforce.marks import Family, Mark, later
 from system_apis.dialects.salesforce.soql import Json, soql_texts, taken
@@ -21,6 +21,7 @@ from system_apis.ports.schema import FieldFacts
 Row = TypeVar("Row", bound=BaseModel)
 _IDS_PER_QUERY: Final = 200
 _MOST_ROWS: Final = 200
+_MOST_ANEW: Final = 20  # beginnings of one list behind its last row
 _LOCK_PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 _ROLLED_BACK: Final = "ALL_OR_NONE_OPERATION_ROLLED_BACK"
 
@@ -179,23 +180,24 @@ class SalesforceWire:
                     found[ref] = parent
         return found
 
-    async def stamps(
-        self, sobject: str, where: str, key: str, *, order: bool = True, limit: int | None = None
-    ) -> list[Mark]:
-        """When rows changed, by their own id or by the id in a lookup `key`."""
-        more = f" ORDER BY SystemModstamp, {key}" if order else ""
-        more += f" LIMIT {limit}" if limit else ""
+    async def stamps(self, sobject: str, where: str, key: str, *, limit: int | None = None) -> list[Mark]:
+        """When rows changed, oldest change first, by their own id or by the id in a lookup `key`.
+
+        A row that changes while a list is begun anew comes again, with its later change.
+        """
         names = "Id, SystemModstamp" if key == "Id" else f"Id, {key}, SystemModstamp"
-        condition = f" WHERE {where}" if where else ""
-        asked = f"SELECT {names} FROM {sobject}{condition}{more}"
-        records = [record async for record in self._records(f"{self._api}/query", asked)]
-        stamped = drift(self.system, list[_Stamped], records)
         marks: list[Mark] = []
-        for row, record in zip(stamped, records, strict=True):
-            ref = record.get(key)
+
+        def behind() -> str:
+            condition = later(where, marks[-1] if marks else None, key)
+            head = f"SELECT {names} FROM {sobject}" + (f" WHERE {condition}" if condition else "")
+            return f"{head} ORDER BY SystemModstamp, {key}" + (f" LIMIT {limit - len(marks)}" if limit else "")
+
+        async for record in self._records(f"{self._api}/query", behind(), behind):
+            stamped, ref = drift(self.system, _Stamped, record), record.get(key)
             if not isinstance(ref, str):
                 raise VendorDrift(f"{self.system} answered a row of {sobject} without {key}.")
-            marks.append(Mark(row.system_modstamp, ref))
+            marks.append(Mark(stamped.system_modstamp, ref))
         return marks
 
     async def changed(self, family: Family, after: Mark | None, limit: int) -> tuple[list[Mark], Mark | None]:
@@ -310,14 +312,37 @@ class SalesforceWire:
         return error
 
     # --- pages -----------------------------------------------------------------------------------------------------
-    async def _records(self, path: str, soql: str | None = None) -> AsyncIterator[Json]:
+    async def _records(self, path: str, soql: str, behind: Callable[[], str] | None = None) -> AsyncIterator[Json]:
+        """Every row of a query, child results whole.
+
+        The org forgets after two days, or when a user has many lists open, how far one was read. The list then begins
+        anew: by what `behind` asks, which is for the rows behind the last one, up to twenty times; without it once,
+        from the start, and rows that were told are passed over. Raises CursorExpired when that is not enough.
+        """
+        told: set[Any] = set()
+        for left in range(_MOST_ANEW if behind else 1, -1, -1):
+            try:
+                async for record in self._walked(path, soql):
+                    ref = None if behind else record.get("Id")
+                    if ref is not None and ref in told:
+                        continue
+                    whole = await self._completed(record)
+                    told.add(ref)
+                    yield whole
+            except CursorExpired:
+                if not left:
+                    raise
+            else:
+                return
+            soql = behind() if behind else soql
+
+    def _walked(self, path: str, soql: str | None = None) -> AsyncIterator[Json]:
         async def page(link: str | None) -> tuple[list[Json], str | None]:
             params = {"q": soql} if link is None and soql else None
             answer = await self.outbound.read("GET", link or path, params=params)
             return self._page(answer.json())
 
-        async for record in walk(page, system=self.system):
-            yield await self._completed(record)
+        return walk(page, system=self.system)
 
     def _page(self, body: Any) -> tuple[list[Json], str | None]:
         if not isinstance(body, dict):
@@ -337,6 +362,6 @@ class SalesforceWire:
             child = cast("Json", value) if isinstance(value, dict) else {}
             if "records" in child and child.get("done") is False:
                 records, link = self._page(child)
-                rest = [more async for more in self._records(link or "")]
+                rest = [await self._completed(more) async for more in self._walked(link or "")]
                 record[name] = {**child, "records": [*records, *rest], "done": True}
         return record

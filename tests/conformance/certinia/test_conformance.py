@@ -25,6 +25,7 @@ from tests.conformance.conformance_suite import (
     Drift,
     Moved,
     PagedRead,
+    Removed,
     Variant,
     Write,
 )
@@ -191,3 +192,10 @@ class TestCertinia(ConformanceSuite):
 
         words = {"Bauleitung": "Project Manager"}
         return Moved("time_entry", "role", "Work_Role__c", prepare, read, "Project Manager", words)
+
+    def removed(self, bench: Bench) -> Removed:
+        async def remove() -> None:
+            assert bench.sandbox.simulator.configure is not None
+            bench.sandbox.simulator.configure({"deleted_fields": {"pse__Proj__c": ["Throughline_Copy_Job__c"]}})
+
+        return Removed("project", "copy_job", remove)

@@ -31,8 +31,8 @@ from tests.conformance.dynamics_sales.environments import ask, binding_for, chan
 from tests.conformance.served import Sandbox
 from tests.conformance.small_firm import read_on, tables
 
-DEALS = r"GET /api/data/v9\.2/opportunities"
-LISTS = r"GET /api/data/v9\.2/"
+DEALS = r"POST /api/data/v9\.2/\$batch"
+LISTS = rf"GET /api/data/v9\.2/|{DEALS}"
 STATUS = InvoiceStatus(
     invoice_ref="INV-7",
     period="2026-10",

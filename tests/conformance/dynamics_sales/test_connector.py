@@ -42,7 +42,7 @@ from tests.conformance.dynamics_sales.environments import ask, binding_for, load
 from tests.conformance.served import Serve
 from tests.conformance.small_firm import read_on, tables
 
-LISTS = r"GET /api/data/v9\.2/"
+LISTS = r"GET /api/data/v9\.2/|POST /api/data/v9\.2/\$batch"
 ACTIVATED = DeliveryStatus(stage=DeliveryStage.ACTIVATED, project_id="prj_1", project_ref="77", message=" Go. ")
 
 
@@ -163,7 +163,7 @@ async def test_a_sum_with_more_digits_than_its_currency_is_drift(place: Place) -
 
 
 async def test_a_list_that_is_refused_is_told_as_rejected(place: Place) -> None:
-    fault = Fault(kind=FaultKind.STATUS, route="opportunityproducts", status=400, body="{}")
+    fault = Fault(kind=FaultKind.STATUS, route=LISTS, status=400, body="{}")
     place.sandbox.simulator.wire.faults.add(fault)
     with pytest.raises(VendorRejected):
         await place.connector.get_opportunity(place.deal)

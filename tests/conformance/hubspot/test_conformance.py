@@ -26,6 +26,7 @@ from tests.conformance.conformance_suite import (
     Drift,
     Moved,
     PagedRead,
+    Removed,
     Variant,
     Write,
 )
@@ -207,3 +208,11 @@ class TestHubspot(ConformanceSuite):
             "approved",
             {"countersigned": "approved", "drafted": "in_review"},
         )
+
+    def removed(self, bench: Bench) -> Removed:
+        async def remove() -> None:
+            async with people_wire(bench.sandbox.base_url) as wire:
+                contract = (await custom_objects(wire))["tl_contract"]
+                await wire.call("DELETE", f"/crm/v3/properties/{contract}/tl_rate_card")
+
+        return Removed("contract", "rate_card_code", remove)

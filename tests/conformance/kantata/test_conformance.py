@@ -16,7 +16,16 @@ from deploy.sandbox.kit.control import Simulator
 from shared.canonical.billing import BillingMark
 from system_apis.connectors.kantata import connector
 from system_apis.ports.binding import Binding
-from tests.conformance.conformance_suite import Bench, ConformanceSuite, Drift, Moved, PagedRead, Variant, Write
+from tests.conformance.conformance_suite import (
+    Bench,
+    ConformanceSuite,
+    Drift,
+    Moved,
+    PagedRead,
+    Removed,
+    Variant,
+    Write,
+)
 from tests.conformance.kantata.account import Account, binding, plan
 from tests.conformance.served import Sandbox
 
@@ -201,3 +210,13 @@ class TestKantata(ConformanceSuite):
 
         values = {"Signed": "accepted", "Refused": "not accepted"}
         return Moved("milestone", "acceptance", "custom_fields.Sign-off", sign, approved, [True], values)
+
+    def removed(self, bench: Bench) -> Removed:
+        account: Account = bench.seeded.account
+
+        async def remove() -> None:
+            (field,) = [row for row in await account.rows("custom_fields") if row["name"] == "Completed on"]
+            answer = await account.call("DELETE", f"custom_fields/{field['id']}")
+            assert answer.status_code == 204, answer.text
+
+        return Removed("milestone", "completed_on", remove)

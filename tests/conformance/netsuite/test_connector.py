@@ -249,7 +249,7 @@ def test_a_missing_or_unusable_key_is_named() -> None:
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"auth": "basic"}, "auth: 'basic' is neither oauth2 nor token"),
+        ({"auth": "basic"}, "auth: 'basic' is none of oauth2, token"),
         ({"account": ""}, "setting account is missing"),
         ({"account": "1234567-sb1"}, "account: '1234567-sb1' is not written"),
         ({"consumer_key": ""}, "setting consumer_key is missing"),

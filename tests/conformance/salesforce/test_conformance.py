@@ -23,6 +23,7 @@ from tests.conformance.conformance_suite import (
     Drift,
     Moved,
     PagedRead,
+    Removed,
     Variant,
     Write,
 )
@@ -177,3 +178,10 @@ class TestSalesforce(ConformanceSuite):
             return next(c.tax_id for c in await read_on(connector.list_customers) if c.name == "Customer 0000")
 
         return Moved("customer", "tax_id", "VAT_Number__c", prepare, read, "FR40303265045")
+
+    def removed(self, bench: Bench) -> Removed:
+        async def remove() -> None:
+            assert bench.sandbox.simulator.configure is not None
+            bench.sandbox.simulator.configure({"deleted_fields": {"Contract": ["Rate_Card__c"]}})
+
+        return Removed("contract", "rate_card_code", remove)

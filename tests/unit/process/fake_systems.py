@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from process_apis.systems.connectors import ConnectedSystem
+from process_apis.systems.connectors import ConnectedSystem, Drift
 from process_apis.systems.directory import ConnectedSystems
 from shared.canonical.billing import BillingMark, BillingSchedule, ErpContract
 from shared.canonical.catalog import LegalEntity, RateCard, ServiceItem
@@ -305,9 +305,13 @@ class FakeErp:
 
 
 class FakeConnectors:
-    """Three systems that can do everything a deal asks for, unless a test takes something away."""
+    """Three systems that can do everything a deal asks for, unless a test takes something away.
+
+    `drift_now`, by role, is seen only by who has schemas compared at this moment.
+    """
 
     def __init__(self) -> None:
+        self.drift_now: dict[str, tuple[Drift, ...]] = {}
         self.can: dict[str, dict[str, tuple[str, ...]]] = {
             "crm": {"delivery_statuses": ("amend",), "invoice_statuses": ("amend",)},
             "psa": {
@@ -325,8 +329,12 @@ class FakeConnectors:
             },
         }
 
-    async def list_connectors(self) -> tuple[ConnectedSystem, ...]:
-        return tuple(ConnectedSystem(name=f"some-{role}", role=role, can=can) for role, can in self.can.items())
+    async def list_connectors(self, *, now: bool = False) -> tuple[ConnectedSystem, ...]:
+        drift = self.drift_now if now else {}
+        return tuple(
+            ConnectedSystem(name=f"some-{role}", role=role, can=can, drift=drift.get(role, ()))
+            for role, can in self.can.items()
+        )
 
 
 class FakeSystems:

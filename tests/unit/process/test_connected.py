@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
+
 from process_apis.systems.connectors import ConnectedSystem, ConnectorsApi, Drift
+from system_apis.schema_drift import BLOCKING, DriftKind
 
 GONE = Drift(entity="invoice", field="period", kind="field_missing", reason="invoice has no field custbody_tl_period")
 
@@ -34,3 +37,23 @@ async def test_drift_is_believed_only_when_it_stands_now() -> None:
     assert (await ConnectorsApi(cast("Any", mended)).list_connectors())[0].drift == ()
     assert (await ConnectorsApi(cast("Any", broken)).list_connectors())[0].drift == (GONE,)
     assert mended.asked == broken.asked == [None, 0]
+
+
+async def test_what_holds_up_nobody_is_not_asked_for_again() -> None:
+    shown = GONE.model_copy(update={"kind": "value_unmapped"})
+    wire = Wire((shown,), ())
+    assert (await ConnectorsApi(cast("Any", wire)).list_connectors())[0].drift == (shown,)
+    assert wire.asked == [None]
+
+
+async def test_who_must_know_now_is_not_told_what_was_kept() -> None:
+    wire = Wire((), (GONE,))
+    api = ConnectorsApi(cast("Any", wire))
+    assert (await api.list_connectors())[0].drift == ()
+    assert (await api.list_connectors(now=True))[0].drift == (GONE,)
+    assert wire.asked == [None, 0]
+
+
+@pytest.mark.parametrize("kind", list(DriftKind))
+def test_what_the_system_tier_calls_blocking_is_blocking_here(kind: DriftKind) -> None:
+    assert GONE.model_copy(update={"kind": kind.value}).is_blocking == (kind in BLOCKING)

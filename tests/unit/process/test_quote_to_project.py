@@ -12,12 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from process_apis.approvals.models import ApprovalKind, Decider, DecisionBody
 from process_apis.durable import engine
-from process_apis.exceptions.models import ItemState, Remedy
+from process_apis.exceptions.models import ItemState, OwnerRole, Remedy
 from process_apis.quote_to_project.models import Admission, DealState
 from process_apis.quote_to_project.routes import take_in
 from process_apis.quote_to_project.steps import DECISION, SIGNAL
 from process_apis.quote_to_project.store import Deals
 from process_apis.rooms import furnish
+from process_apis.systems.connectors import Drift
 from process_apis.tenants import Tenants
 from shared.canonical.contracts import ContractApproval
 from shared.canonical.events import ContractChanged, CustomerChanged
@@ -28,8 +29,11 @@ from shared.errors.taxonomy import (
     Conflict,
     FieldFinding,
     OutcomeUnknown,
+    PlatformError,
     SameApprover,
     SameRequester,
+    ScopeMissing,
+    VendorDrift,
     VendorRejected,
     VendorUnavailable,
 )
@@ -201,6 +205,48 @@ async def test_a_refusal_parks_the_deal_and_a_retry_goes_on_where_it_stood(house
     await house.reaches(request, DealState.ACTIVATED)
     assert house.systems.troubles.calls["psa.create_project"] == 1
     assert not await house.items(request)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        VendorDrift(
+            "some-crm answered opportunity without Region__c.", findings=[FieldFinding("Region__c", "is gone")]
+        ),
+        VendorRejected("some-crm knows no field Region__c."),
+        ScopeMissing("some-crm has no field Region__c for us."),
+    ],
+)
+async def test_a_deal_that_cannot_be_read_since_a_schema_changed_is_parked_with_that(
+    house: House, trouble: PlatformError
+) -> None:
+    house.systems.add_deal()
+    gone = Drift(entity="opportunity", field="region", kind="field_missing", reason="Deal has no field Region__c")
+    shown = gone.model_copy(update={"field": "model", "kind": "value_unmapped"})
+    house.systems.connectors.drift_now = {"crm": (gone, shown)}
+    house.systems.troubles.expect("crm.get_opportunity", trouble)
+    request = await house.wins()
+    deal = await house.reaches(request, DealState.EXCEPTION)
+    assert [(each.code, each.field, each.owner) for each in deal.findings] == [
+        ("schema_drift", "systems.crm.opportunity.region", OwnerRole.OPERATIONS)
+    ]
+    assert deal.findings[0].reason == "The schema of some-crm changed: Deal has no field Region__c."
+    house.systems.connectors.drift_now = {}
+    await house.retries(request)
+    await house.approves_all(request)
+    await house.reaches(request, DealState.ACTIVATED)
+    assert not await house.items(request)
+
+
+async def test_drift_without_a_changed_schema_is_told_as_it_came(house: House) -> None:
+    house.systems.add_deal()
+    house.systems.connectors.drift_now = {
+        "crm": (Drift(entity="opportunity", field="model", kind="value_unmapped", reason="Deal.Model__c may be R"),)
+    }
+    house.systems.troubles.expect("crm.get_opportunity", VendorDrift("some-crm answered strangely."))
+    request = await house.wins()
+    deal = await house.reaches(request, DealState.EXCEPTION)
+    assert [(each.code, each.field) for each in deal.findings] == [("vendor_drift", "check the deal")]
 
 
 async def test_a_customer_put_right_during_set_up_is_sent_as_it_is_now(house: House) -> None:
