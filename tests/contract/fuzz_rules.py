@@ -140,6 +140,12 @@ def _lately(body: Body, path_parameters: Body) -> None:  # noqa: ARG001 - every 
         body["until"] = (now - timedelta(days=1)).isoformat()
 
 
+def _readable_contact(body: Body, _: Body) -> None:
+    """NUL is refused in every text; the published pattern of this one does not say so and may not change within v1."""
+    if isinstance(body.get("contact"), str):
+        body["contact"] = body["contact"].replace("\x00", "n")
+
+
 _RULES: dict[str, Callable[[Body, Body], None]] = {
     "/erp/v1/customers/{customer_id}": _customer,
     "/erp/v1/projects/{project_id}": _one_currency,
@@ -147,6 +153,7 @@ _RULES: dict[str, Callable[[Body, Body], None]] = {
     "/erp/v1/billing-schedules/{schedule_id}": _one_currency,
     "/erp/v1/invoices/{invoice_id}": _draft,
     "/psa/v1/projects/{project_id}": _small_project,
+    "/clients/v1/clients": _readable_contact,
     "/webhooks/v1/endpoints": _reachable,
     "/webhooks/v1/endpoints/{endpoint_id}": _reachable,
     "/webhooks/v1/endpoints/{endpoint_id}/recoveries": _lately,

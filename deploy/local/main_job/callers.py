@@ -79,7 +79,12 @@ class Caller:
         while True:
             attempt += 1
             headers["Authorization"] = f"Bearer {await self._bearer()}"
-            answer = await self._http.request(method, f"{self._base_url}{path}", headers=headers, **rest)
+            try:
+                answer = await self._http.request(method, f"{self._base_url}{path}", headers=headers, **rest)
+            except (httpx.ReadError, httpx.RemoteProtocolError):  # a connection that was kept had ended meanwhile
+                if method != "GET" or attempt == _ATTEMPTS:
+                    raise
+                continue
             if answer.is_success:
                 return answer.json() if answer.content else None
             if answer.status_code == _UNAUTHORISED and attempt == 1:
