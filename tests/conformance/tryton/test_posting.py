@@ -101,3 +101,18 @@ async def test_nobody_waits_for_ever_when_it_is_closed() -> None:
     await desk.aclose()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_who_gave_up_before_its_turn_is_not_posted() -> None:
+    books = Books()
+    desk = poster(books)
+    books.gate.clear()
+    first = asyncio.create_task(desk.post(1, is_past=False))
+    await books.began.wait()
+    second, third = (asyncio.create_task(desk.post(number, is_past=False)) for number in (2, 3))
+    await asyncio.sleep(0)
+    second.cancel()
+    books.gate.set()
+    await asyncio.gather(first, third)
+    assert books.pressed == [[1], [3]]
+    assert second.cancelled()
