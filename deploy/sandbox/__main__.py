@@ -11,6 +11,8 @@ import uvicorn
 from deploy.sandbox.app import SandboxMisconfigured, build, read_options
 from deploy.sandbox.catalog import broken
 
+_IDLE_SECONDS = 65  # as the tiers: a server that was held up for seconds must not close on a request that waits
+
 
 def main() -> None:
     """Parse the command line and serve until stopped."""
@@ -25,7 +27,15 @@ def main() -> None:
                 print(f"sandbox: left out: {reason}", file=sys.stderr)
     except SandboxMisconfigured as error:
         sys.exit(f"sandbox: {error}")
-    uvicorn.run(app, host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False, lifespan="off")
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=arguments.port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=_IDLE_SECONDS,
+    )
 
 
 if __name__ == "__main__":

@@ -58,12 +58,14 @@ _CONTRAST = """() => {
 
 
 def own_findings(page: Page) -> list[str]:
-    """Language, headings, labels, captions, overflow, inline code; contrast from the computed styles."""
+    """Language, headings, labels, captions, overflow, inline code; contrast by computed styles, once they are there."""
+    page.wait_for_load_state("load")
     return [*page.evaluate(_OWN), *page.evaluate(_CONTRAST)]
 
 
 def axe_findings(page: Page) -> list[str]:
     """What axe-core finds against WCAG 2.2 A and AA and its best practices."""
+    page.wait_for_load_state("load")
     page.evaluate(_AXE)  # by the debugger's way, which the page's policy does not bind
     told: dict[str, Any] = page.evaluate(
         "tags => axe.run({runOnly: tags, resultTypes: ['violations']})",

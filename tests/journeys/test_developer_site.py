@@ -99,7 +99,12 @@ def watched(house: House) -> Iterator[Watched]:
 
 
 def opened(browser: Browser, house: House, watched: Watched, **options: object) -> Page:
-    context = browser.new_context(base_url=house.address, locale="en-GB", **options)  # pyright: ignore[reportArgumentType]
+    context = browser.new_context(  # without motion: contrast is judged on settled colours
+        base_url=house.address,
+        locale="en-GB",
+        reduced_motion="reduce",
+        **options,  # pyright: ignore[reportArgumentType]
+    )
     context.set_default_timeout(15_000)
     watched.watch(context)
     return context.new_page()

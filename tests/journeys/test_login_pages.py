@@ -65,7 +65,11 @@ def is_fit(page: Page) -> None:
 def test_a_person_goes_through_the_door_by_keyboard_and_comes_out_at_the_portal(
     issuer: str, browser: Browser, name: str, width: int, scheme: str, title: str
 ) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+    context = browser.new_context(  # without motion: contrast is judged on settled colours
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
     page = context.new_page()
     page.route(f"{DONE}*", lambda route: route.fulfill(status=200, body="the portal"))
     said: list[str] = []

@@ -20,7 +20,7 @@ from deploy.local.main_job.vendors import Vendors
 from deploy.local.report import PhaseReport
 
 FIRST_RUN, AFTER_FIXES = "first_run", "after_fixes"
-_CONNECTIONS = httpx.Limits(max_connections=40, max_keepalive_connections=40, keepalive_expiry=2.0)  # servers: 5 s
+_CONNECTIONS = httpx.Limits(max_connections=40, max_keepalive_connections=40)
 
 
 class AlreadyLoaded(JobFailed):
