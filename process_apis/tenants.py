@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.canonical.money import Currency
 from shared.canonical.opportunities import BillingModel
 from shared.canonical.references import CountryCode, Identifier, Name
+from shared.documents import read_yaml
 from shared.errors.taxonomy import Misconfigured
 
 _LONGEST_NAME = 255
@@ -100,7 +101,7 @@ class Tenants:
 
 def _rules(file: Path) -> TenantRules:
     try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content: Any = read_yaml(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as broken:
         raise Misconfigured(f"{file.name} is not YAML: {str(broken).splitlines()[0]}") from broken
     try:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from shared.documents import read_yaml
 from shared.errors.taxonomy import FieldFinding, MappingMissing, Misconfigured, VendorDrift
 
 Json = dict[str, Any]
@@ -212,7 +213,7 @@ _Read = _Places | _Overrides
 
 def _read(path: Path, model: type[Any], called: str) -> Any:
     try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document: Any = read_yaml(path.read_text(encoding="utf-8"))
         return model.model_validate({"entities": document})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Misconfigured(f"{called}: cannot be read: {' '.join(str(error).split())}") from error

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared.documents import read_yaml
 from shared.errors.taxonomy import FieldFinding, Misconfigured
 from system_apis.ports.acts import Role, acts_of, acts_of_all
 
@@ -101,7 +102,7 @@ def load_manifest(folder: Path) -> Manifest:
     """The manifest of a connector folder. Raises Misconfigured naming file, field and reason."""
     called = f"manifest.yaml of connector {folder.name}"
     try:
-        document: Any = yaml.safe_load((folder / "manifest.yaml").read_text(encoding="utf-8"))
+        document: Any = read_yaml((folder / "manifest.yaml").read_text(encoding="utf-8"))
         manifest = Manifest.model_validate(document)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Misconfigured(f"{called} cannot be read: {' '.join(str(error).split())}") from None

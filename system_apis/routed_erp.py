@@ -13,8 +13,8 @@ from shared.canonical.customers import Customer
 from shared.canonical.invoices import Invoice, InvoiceDraft, Payment
 from shared.canonical.projects import Project, ProjectPlan
 from shared.canonical.references import Page, Written
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, Misconfigured, NotFound, UnknownReference
-from shared.outbound import pack_cursor, unpack_cursor
+from shared.errors.taxonomy import FieldFinding, Misconfigured, NotFound, UnknownReference
+from shared.outbound import foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.ports.erp import ErpPort
 
 Found = TypeVar("Found")
@@ -186,8 +186,7 @@ class RoutedErp:
             state = unpack_cursor(cursor)
             vendor, inner = str(state.get("erp")), state.get("at")
             if vendor not in self._erps or not isinstance(inner, str | None):
-                finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
-                raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding])
+                raise foreign_cursor()
         while True:
             found = await page(self._erps[vendor], inner)
             inner = found.next_cursor

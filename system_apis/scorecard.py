@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from shared.documents import read_yaml
 from shared.errors.taxonomy import FieldFinding, Misconfigured
 
 
@@ -62,11 +64,12 @@ class Scorecard(BaseModel):
         return {name: score.exempt for name, score in self.rules.items() if score.exempt}
 
 
+@cache
 def load_scorecard(folder: Path) -> Scorecard:
-    """The score file of a connector folder. Raises Misconfigured naming file, field and reason."""
+    """The score file of a connector folder, read once. Raises Misconfigured naming file, field and reason."""
     called = f"conformance.yaml of connector {folder.name}"
     try:
-        document: Any = yaml.safe_load((folder / "conformance.yaml").read_text(encoding="utf-8"))
+        document: Any = read_yaml((folder / "conformance.yaml").read_text(encoding="utf-8"))
         card = Scorecard.model_validate(document)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Misconfigured(f"{called} cannot be read: {' '.join(str(error).split())}") from None

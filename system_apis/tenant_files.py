@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.canonical.fields import LegalEntityCode
+from shared.documents import read_yaml
 from shared.errors.taxonomy import Misconfigured
 from system_apis.manifest import Role
 
@@ -62,7 +63,7 @@ def read_tenant_file(path: Path) -> TenantConnectors:
         raise Misconfigured(f"{path.name}: the file's name is the tenant's; it must match {_TENANT.pattern}")
     document: Any = None
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(path.read_text(encoding="utf-8"))
         read = TenantConnectors.model_validate(document)
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path.name}: cannot be read: {error}") from error

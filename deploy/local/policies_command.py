@@ -18,7 +18,7 @@ from shared.gateway.document import METHODS, DocumentRefused, GatewayDocuments, 
 from shared.gateway.explain import explain as explanation_of
 from shared.gateway.explain import find_operation
 from shared.gateway.policies.idempotency.memory import MemoryIdempotencyStore
-from shared.gateway.reading import read_yaml
+from shared.gateway.reading import read_document
 from shared.gateway.registry import TIERS
 from shared.gateway.risks import Risk, lifecycle_risks, risks
 from shared.gateway.supplies import Supplies
@@ -137,7 +137,7 @@ def _documented(tier: str, openapi: Path) -> list[tuple[Path, str, str, str]]:
     """File, method, path and operationId of every operation in the tier's OpenAPI documents."""
     found: list[tuple[Path, str, str, str]] = []
     for file in sorted(openapi.glob(f"{tier}-*.v*.yaml")):
-        document: dict[str, Any] = read_yaml(file)
+        document: dict[str, Any] = read_document(file)
         paths: dict[str, dict[str, Any]] = document.get("paths", {})
         for path, item in paths.items():
             found += [

@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
-import yaml
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
@@ -22,6 +21,7 @@ from experience_apis.desk.visitor import Visitor, Visitors
 from experience_apis.developer.catalog import Library, Shelf
 from experience_apis.developer.prose import coloured, line, prose
 from experience_apis.wording.catalog import LANGUAGES, Wording
+from shared.documents import read_yaml
 from shared.errors.taxonomy import NotAuthenticated, NotFound, NotPermitted, PlatformError
 from shared.gateway.problem import problem_answer
 
@@ -142,9 +142,7 @@ class Site:
 
 def site_wording(language: str) -> Wording:
     """The sentences of the site in a language."""
-    families: Mapping[str, Mapping[str, str]] = yaml.safe_load(
-        (_HERE / "wording" / f"{language}.yaml").read_text("utf-8")
-    )
+    families: Mapping[str, Mapping[str, str]] = read_yaml((_HERE / "wording" / f"{language}.yaml").read_text("utf-8"))
     sentences = {f"{family}.{key}": said for family, one in families.items() for key, said in one.items()}
     return Wording(language, sentences)
 

@@ -10,11 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
+from shared.documents import read_yaml
 
 Json = Mapping[str, Any]
 _METHODS = ("get", "post", "put", "patch", "delete")
-_FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Spec:
 def read_spec(path: Path) -> Spec:
     """The document in a file."""
     text = path.read_bytes()
-    return Spec(path.stem, text, yaml.load(text, Loader=_FAST))  # noqa: S506 - the safe loader, in C where there is one
+    return Spec(path.stem, text, read_yaml(text))
 
 
 def resolved(node: Json, document: Json) -> Json:

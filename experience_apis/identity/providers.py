@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from experience_apis.identity.roles import RoleBook
 from experience_apis.identity.tokens import Claims
+from shared.documents import read_yaml
 from shared.errors.taxonomy import NotAuthenticated, NotPermitted, VendorDrift
 from shared.gateway.policies.jwt.config import Algorithm
 from shared.gateway.policies.jwt.keys import IssuerKeys
@@ -100,7 +101,7 @@ def read_providers(path: Path | None, book: RoleBook, *, own: str) -> tuple[Prov
     if path is None:
         return ()
     try:
-        found = ProvidersFile.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        found = ProvidersFile.model_validate(read_yaml(path.read_text("utf-8")))
     except OSError as error:
         raise ValueError(f"trusted_issuers_file {path}: {error.strerror}") from None
     except yaml.YAMLError:

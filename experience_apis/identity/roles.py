@@ -7,8 +7,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.documents import read_yaml
 
 Scope = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+){1,3}$", max_length=80)]
 
@@ -50,4 +51,4 @@ class RoleBook(BaseModel):
 def role_book() -> RoleBook:
     """The role book that ships with the issuer."""
     text = files("experience_apis.identity").joinpath("roles.yaml").read_text("utf-8")
-    return RoleBook.model_validate(yaml.safe_load(text))
+    return RoleBook.model_validate(read_yaml(text))

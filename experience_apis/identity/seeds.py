@@ -15,6 +15,7 @@ from experience_apis.identity.credentials import SecretKeeper
 from experience_apis.identity.records import GrantType, OAuthClient, Register
 from experience_apis.identity.roles import RoleBook, Scope
 from shared.canonical.references import Identifier
+from shared.documents import read_yaml
 
 EXPERIENCE_AUDIENCE = "throughline-experience"
 _LEAST_SECRET = 16
@@ -119,7 +120,7 @@ class ClientsFile(BaseModel):
 def read_clients_file(path: Path, book: RoleBook) -> ClientsFile:
     """The file's seeds, checked; ValueError names file, place and reason, never a secret."""
     try:
-        content: Any = yaml.safe_load(path.read_text("utf-8"))
+        content: Any = read_yaml(path.read_text("utf-8"))
         seeds = ClientsFile.model_validate(content)
     except OSError as error:
         raise ValueError(f"clients_file {path}: {error.strerror}") from None

@@ -73,6 +73,7 @@ _ILL = text("""
     UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, now()) WHERE endpoint_id = :id
     RETURNING failing_since
 """)
+_HOLD = text("SELECT FROM webhook_endpoints WHERE endpoint_id = :id FOR NO KEY UPDATE")
 _DISABLE = text("""
     UPDATE webhook_endpoints SET state = 'disabled', disabled_because = :because, version = version + 1,
         changed_at = now()
@@ -183,10 +184,13 @@ class DeliveryStore:
             "error": outcome.error,
         }
         async with self._database.transaction() as conn:
-            await conn.execute(_NOTE, {**facts, "ms": outcome.ms, "answer": outcome.answer})
-            moved = await conn.execute(_SETTLE, {**facts, "state": outcome.state.value, "next_at": outcome.next_at})
+            # The endpoint before its deliveries: attempts that end together never wait for each other in a circle.
             if outcome.state is DeliveryState.DELIVERED:
                 await conn.execute(_WELL, {"id": due.endpoint_id})
+            if outcome.disable_because is not None:
+                await conn.execute(_HOLD, {"id": due.endpoint_id})
+            await conn.execute(_NOTE, {**facts, "ms": outcome.ms, "answer": outcome.answer})
+            moved = await conn.execute(_SETTLE, {**facts, "state": outcome.state.value, "next_at": outcome.next_at})
             if outcome.disable_because is not None and moved.rowcount:
                 await conn.execute(_DISABLE, {"id": due.endpoint_id, "because": outcome.disable_because})
                 await conn.execute(_DROP, {"id": due.endpoint_id})

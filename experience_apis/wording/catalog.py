@@ -8,8 +8,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated
 
-import yaml
 from fastapi import Depends, Header, Response
+
+from shared.documents import read_yaml
 
 DEFAULT = "en"
 LANGUAGES = (DEFAULT, "de")
@@ -42,7 +43,7 @@ class Wording:
 def wording(language: str) -> Wording:
     """The wording of a language."""
     text = files("experience_apis.wording").joinpath(f"{language}.yaml").read_text("utf-8")
-    families: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
+    families: Mapping[str, Mapping[str, str]] = read_yaml(text)
     return Wording(
         language, {f"{family}.{key}": said for family, sentences in families.items() for key, said in sentences.items()}
     )

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from shared.documents import read_yaml
 from shared.gateway.facts import Facts
 
 _F = TypeVar("_F", bound=Facts)
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DocumentRefused(Exception):
@@ -22,13 +22,13 @@ class DocumentRefused(Exception):
         self.lines = lines
 
 
-def read_yaml(path: Path) -> Any:
+def read_document(path: Path) -> Any:
     """What stands in a file.
 
     Raises: DocumentRefused naming file and reason.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader either way
+        return read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DocumentRefused([f"{path}: {error.strerror or 'cannot be read'}"]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -40,7 +40,7 @@ def read_facts(path: Path, schema: type[_F]) -> _F:
 
     Raises: DocumentRefused naming file, place and reason.
     """
-    content = read_yaml(path)
+    content = read_document(path)
     try:
         return schema.model_validate(content)
     except ValidationError as error:

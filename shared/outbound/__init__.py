@@ -8,7 +8,7 @@ from shared.outbound.budget import OFFICE, Budget, BudgetFacts, BudgetUse
 from shared.outbound.client import Outbound
 from shared.outbound.errors import ErrorRow
 from shared.outbound.oauth1 import OAuth1Signer
-from shared.outbound.paging import next_link, pack_cursor, unpack_cursor, walk
+from shared.outbound.paging import foreign_cursor, next_link, pack_cursor, unpack_cursor, walk
 from shared.outbound.retry import RetryPolicy
 from shared.outbound.tiers import ClientCredentials, TokenExchange, acting_for
 
@@ -31,6 +31,7 @@ __all__ = [
     "TokenRequest",
     "acting_for",
     "drift",
+    "foreign_cursor",
     "next_link",
     "pack_cursor",
     "route",

@@ -14,6 +14,7 @@ import httpx
 from shared.errors.taxonomy import CredentialsRefused, VendorDrift, VendorUnavailable
 from shared.outbound.bounded import AnswerTooLarge, answered
 from shared.outbound.retry import RetryPolicy
+from shared.outbound.trust import trusted
 from shared.telemetry.logging import without_secrets
 
 _EARLY: Final = 0.1
@@ -106,7 +107,7 @@ class TokenEndpoint:
     ) -> tuple[int, dict[str, Any]]:
         """Status and JSON of the answer below 500; asked again while the endpoint is unreachable."""
         attempt = 0
-        async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT) as client:
+        async with httpx.AsyncClient(verify=trusted(), trust_env=False, timeout=_TIMEOUT) as client:
             while True:
                 attempt += 1
                 wanted = {"Accept": "application/json", **(headers or {})}

@@ -34,6 +34,7 @@ from shared.outbound.breaker import Breaker
 from shared.outbound.budget import Budget, BudgetFacts
 from shared.outbound.errors import SESSION_EXPIRED, ErrorRow, ErrorTable, Reading
 from shared.outbound.retry import RetryPolicy, retry_after
+from shared.outbound.trust import trusted
 from shared.telemetry.context import correlation_id, seconds_left, traceparent
 from shared.telemetry.logging import get_logger
 from shared.telemetry.metrics import counter, histogram
@@ -124,6 +125,7 @@ class Outbound:
         self._timeout = timeout
         at_once = budget.at_once if budget else 100
         self._client = httpx.AsyncClient(
+            verify=trusted(),
             trust_env=False,
             http2=False,
             follow_redirects=False,

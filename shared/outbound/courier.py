@@ -12,6 +12,7 @@ import httpx
 from shared.errors.taxonomy import PlatformError
 from shared.outbound.guarded import AddressRules, admitted
 from shared.outbound.retry import retry_after
+from shared.outbound.trust import trusted
 
 _EXCERPT_BYTES = 500
 
@@ -38,6 +39,7 @@ class Courier:
         """`rules` say which addresses are asked and for how long."""
         self._rules = rules
         self._client = httpx.AsyncClient(
+            verify=trusted(),
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(rules.seconds, connect=min(5.0, rules.seconds)),

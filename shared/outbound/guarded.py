@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx
 
 from shared.errors.taxonomy import InvalidRequest, VendorDrift, VendorUnavailable
+from shared.outbound.trust import trusted
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 # Public by their numbers, inside by their use: metadata of clouds, relays and site-local networks of old, and what some
@@ -100,7 +101,7 @@ async def fetch_json(address: str, rules: AddressRules) -> Any:
     """
     place = await admitted(address, rules)
     try:
-        async with asyncio.timeout(rules.seconds), httpx.AsyncClient(trust_env=False) as client:
+        async with asyncio.timeout(rules.seconds), httpx.AsyncClient(verify=trusted(), trust_env=False) as client:
             request = client.build_request(
                 "GET",
                 place.url,

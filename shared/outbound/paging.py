@@ -56,13 +56,14 @@ def unpack_cursor(cursor: str) -> dict[str, Any]:
     try:
         state: Any = json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
     except ValueError as error:
-        raise _no_cursor() from error
+        raise foreign_cursor() from error
     if not isinstance(state, dict):
-        raise _no_cursor()
+        raise foreign_cursor()
     return cast("dict[str, Any]", state)
 
 
-def _no_cursor() -> InvalidRequest:
+def foreign_cursor() -> InvalidRequest:
+    """Whoever gave the cursor out, it was not this list."""
     return InvalidRequest(
         "The cursor is not one that this list gave out.",
         findings=[FieldFinding("cursor", "must be the next_cursor of an earlier answer")],

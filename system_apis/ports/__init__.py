@@ -1,1 +1,1 @@
-"""What a system can be asked, in canonical words; the contract the conformance suite tests."""
+"""What a system can be asked, in canonical words, as the conformance suite tests it; and what answering takes."""

@@ -27,7 +27,6 @@ WIRE_ROOMS = {
         "directory",
         "metadata",
         "door",
-        "errors",
         "values",
         "lanes",
         "jobs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -22,9 +22,12 @@ from deploy.sandbox.kit.faults import FaultKind
 from shared.errors.taxonomy import (
     CredentialsRefused,
     InvalidRequest,
+    Misconfigured,
     NotAuthenticated,
     OutcomeUnknown,
+    PlatformError,
     VendorDrift,
+    VendorRejected,
     VendorThrottled,
     VendorTrouble,
     VendorUnavailable,
@@ -171,11 +174,8 @@ class ConformanceSuite(PortRules):
             with pytest.raises(VendorDrift) as caught:
                 await drift.read()
             bench.sandbox.heal()
-            told = " ".join(
-                [caught.value.message, caught.value.detail or "", *(f.field for f in caught.value.findings)]
-            )
-            assert drift.field.lower() in told.lower()
-            assert self.folder.name in told.lower()
+            assert drift.field.lower() in _told(caught.value)
+            assert self.folder.name in _told(caught.value)
 
     # --- writing ---------------------------------------------------------------------------------------------------
     @rule("writes")
@@ -330,11 +330,9 @@ class ConformanceSuite(PortRules):
             demanded = {facts.name for facts in told[name] if facts.is_required and facts.is_writable}
             assert not paths or demanded <= paths, f"{name}: never given {', '.join(sorted(demanded - paths))}"
 
-    @rule("schema")
+    @rule("removed_field")
     async def test_a_mapped_field_that_is_removed_is_found(self, bench: Bench) -> None:
         removed = self.removed(bench)
-        if removed is None:
-            pytest.skip("no mapped field of this simulator can be removed")
         fields = load_fields(self.folder)
         before = kinds_of(await bench.connector.describe(fields.objects()))
         await removed.remove()
@@ -342,6 +340,24 @@ class ConformanceSuite(PortRules):
         assert {(one.entity, one.field, one.kind) for one in found} == {
             (removed.entity, removed.name, DriftKind.FIELD_MISSING)
         }
+
+    @rule("removed_field")
+    async def test_whoever_needs_a_removed_field_is_told_which(self, bench: Bench) -> None:
+        removed = self.removed(bench)
+        path = load_fields(self.folder)[removed.entity].path(removed.name)
+        for use in removed.uses.values():
+            await use()
+        await removed.remove()
+        assert removed.uses
+        for called, use in removed.uses.items():
+            told = await _refusal(use)
+            assert told, f"{called} does without {path}"
+            assert path.lower() in told, f"{called}: {told}"
+            assert self.folder.name in told, f"{called}: {told}"
+        if removed.give_back:
+            await removed.give_back()
+            for use in removed.uses.values():
+                await use()
 
     @rule("overrides")
     async def test_a_tenants_own_field_takes_the_place_of_the_standard_one(self, bench: Bench, tmp_path: Path) -> None:
@@ -359,6 +375,18 @@ def _same(due: set[str], told: set[str], where: str) -> None:
     missing, strange = sorted(due - told), sorted(told - due)
     assert not missing, f"missing: {', '.join(missing)}; they belong to {where}"
     assert not strange, f"not known: {', '.join(strange)}; they stand in {where}"
+
+
+async def _refusal(use: Callable[[], Awaitable[object]]) -> str:
+    try:
+        await use()
+    except (VendorDrift, VendorRejected, Misconfigured) as error:
+        return _told(error)
+    return ""
+
+
+def _told(error: PlatformError) -> str:
+    return " ".join([error.message, error.detail or "", *(finding.field for finding in error.findings)]).lower()
 
 
 def _lacking(connector: object, names: Iterable[str]) -> list[str]:

@@ -98,10 +98,9 @@ class Hooks(ABC):
         del bench
         return None
 
-    def removed(self, bench: Bench) -> Removed | None:
-        """A mapped custom field that the simulator can lose; None: it can lose none, which is not shown then."""
-        del bench
-        return None
+    @abstractmethod
+    def removed(self, bench: Bench) -> Removed:
+        """A mapped field that an administrator can take away; a vendor without such a field exempts the rule."""
 
     async def lose_position(self, bench: Bench) -> None:
         """Make the vendor forget the feed's positions (`read_feed`); connectors without a feed exempt the rule."""
@@ -133,6 +132,7 @@ class Hooks(ABC):
 
     @pytest.fixture
     async def bench(self, request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[Bench]:
+        request.getfixturevalue("short_pauses")
         variant = self.variants[getattr(request, "param", next(iter(self.variants)))]
         sandbox = await serve(self.simulator())
         assert sandbox.simulator.name == self.folder.name, "Simulator.name must be the folder's name"

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from deploy.sandbox.kit.switches import DELETED_FIELDS
 from system_apis.manifest import Manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint
@@ -37,6 +38,16 @@ class Bench:
     binding: Binding
     seeded: Any = None
 
+    async def delete_field(self, called: str, field: str) -> None:
+        """The simulator's administrator deletes a custom field of that object."""
+        assert self.sandbox.simulator.configure is not None
+        self.sandbox.simulator.configure({DELETED_FIELDS: {called: [field]}})
+
+    async def undelete_fields(self) -> None:
+        """Deleted fields are back, with what they held."""
+        assert self.sandbox.simulator.configure is not None
+        self.sandbox.simulator.configure({DELETED_FIELDS: {}})
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -64,11 +75,18 @@ class Moved:
 
 @dataclass(frozen=True)
 class Removed:
-    """A mapped custom field, `entity.name`, that `remove` takes out of the vendor's schema as its administrator can."""
+    """A mapped field, `entity.name`, that `remove` takes from us as the vendor's administrator can.
+
+    `uses`: reads and writes of the port that need it, by what a reader calls them. In this order they go well before;
+    afterwards each must be refused with an error that names vendor and field, and go well again after `give_back`,
+    where an administrator can do that.
+    """
 
     entity: str
     name: str
     remove: Callable[[], Awaitable[object]]
+    uses: Mapping[str, Callable[[], Awaitable[object]]]
+    give_back: Callable[[], Awaitable[object]] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,16 @@ class Write:
     """
 
     do: Callable[[], Awaitable[object]]
+    count: Callable[[], Awaitable[int]]
+    route: str
+    steps: int = 1
+    expected: int = 1
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What an act of a `Write` leaves at the vendor, where the suite knows the act itself."""
+
     count: Callable[[], Awaitable[int]]
     route: str
     steps: int = 1

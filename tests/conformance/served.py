@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deploy.sandbox.kit.control import Simulator, sandbox_app
 from deploy.sandbox.kit.faults import Fault, FaultKind
 from system_apis.ports.changes import WebhookDelivery
+from tests.serving import listener, serving
 
 
 def free_port() -> int:
@@ -30,23 +33,9 @@ def free_port() -> int:
 @asynccontextmanager
 async def listening(app: ASGIApp) -> AsyncGenerator[str]:
     """The app on a free loopback port; yields its base URL."""
-    # The protocol is named because asyncio sets TCP_NODELAY on such sockets only; without it every answer waits 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_level="error", access_log=False)
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started:
-            if task.done():
-                task.result()
-            await asyncio.sleep(0.002)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        server.force_exit = True
-        await task
-        listener.close()
+    bound, url = listener()
+    async with serving(app, bound, lifespan="off"):
+        yield url
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +81,24 @@ async def sandbox(simulator: Simulator) -> AsyncGenerator[Sandbox]:
     """The simulator served alone, as the product's sandbox serves it among others."""
     async with listening(sandbox_app({simulator.name: simulator})) as url:
         yield Sandbox(simulator, url)
+
+
+@contextmanager
+def blocking(simulator: Simulator) -> Generator[Sandbox]:
+    """The same in a thread of its own, for clients that block."""
+    bound, url = listener()
+    app = sandbox_app({simulator.name: simulator})
+    server = uvicorn.Server(uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.005)
+        yield Sandbox(simulator, url)
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+        bound.close()
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from shared.serving.app import TierApp
 from system_apis.app import create_app as create_system
 from system_apis.catalog import Catalog
 from system_apis.settings import SystemSettings
-from tests.conformance.netsuite.samples import contract, customer, draft, plan, schedule
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 from tests.unit.gateway.door import GATEWAY_DIR, ISSUER, Issuer
 from tests.unit.process.conftest import TENANTS
 from tests.unit.process.fake_systems import FakeSystems

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from experience_apis.app import create_app
 from experience_apis.settings import ExperienceSettings
 from shared.serving.settings import load_settings
-from tests.unit.experience.tier import FixedProcessTier, listener, serving
+from tests.serving import listener, serving
+from tests.unit.experience.tier import FixedProcessTier
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-browser-tests"

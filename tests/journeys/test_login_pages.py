@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg import sql
 
 from experience_apis.app import create_app
+from tests.serving import listener
 from tests.unit.experience.portals.browser import DONE, Flow, password_of
 from tests.unit.experience.portals.conftest import portal_settings
-from tests.unit.experience.tier import listener
 
 from .accessible import axe_findings, own_findings
 

@@ -13,7 +13,7 @@ from deploy.sandbox.kit.faults import Fault, FaultKind
 from shared.canonical.events import Event
 from shared.canonical.references import canonical_id
 from shared.persistence import Bus
-from tests.conformance.netsuite.samples import contract, customer, draft, plan
+from tests.conformance.erp_firm import contract, customer, draft, plan
 from tests.unit.system.tier import Tier, Vendors, change_event, opened, replica, until
 
 WON = "opportunity.won.v1"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from shared.canonical.references import canonical_id
-from tests.conformance.netsuite.samples import customer, plan
+from tests.conformance.erp_firm import customer, plan
 from tests.unit.system.tier import Tier, change_event, opened
 
 

@@ -32,10 +32,10 @@ from shared.persistence.database import Database
 from shared.serving.app import TierApp
 from system_apis.app import create_app as create_system
 from system_apis.settings import SystemSettings
-from tests.conformance.netsuite import samples as samples_of
+from tests.conformance import erp_firm as samples_of
 from tests.security.firms import MARKS, Firms, at_work, billed, fill, until
+from tests.serving import listener, serving
 from tests.unit.experience.portals.browser import Browser
-from tests.unit.experience.tier import listener, serving
 from tests.unit.gateway.door import GATEWAY_DIR
 from tests.unit.system.tier import Vendors, vendors_of, write_tenants
 
@@ -278,7 +278,7 @@ async def opened(folder: Path, databases: Mapping[str, str]) -> AsyncGenerator[H
             "webhook_seconds": 1.0,
         }
         process = common("process") | {"system_url": urls["system"], "tenants_dir": rules}
-        system = common("system") | {"tenants_dir": tenants, "poll_seconds": 0}
+        system = common("system") | {"tenants_dir": tenants, "poll_seconds": 0, "schema_check_seconds": 0}
         apps = {
             "experience": create_experience(ExperienceSettings.model_validate(experience)),
             "system": create_system(SystemSettings.model_validate(system)),

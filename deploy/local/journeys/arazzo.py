@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deploy.local.failures import JobFailed
+from shared.documents import read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$")]
 OutputName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9.\-_]+$")]
@@ -156,7 +157,7 @@ def read_arazzo(path: Path) -> Arazzo:
     Raises: JourneyRefused naming file, place and reason.
     """
     try:
-        return Arazzo.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Arazzo.model_validate(read_yaml(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError) as error:
         raise JourneyRefused([f"{path}: {error}"]) from error
     except ValidationError as error:

@@ -22,7 +22,7 @@ from deploy.sandbox.dynamics_finance.errors import Refusal, bad_request, throttl
 from deploy.sandbox.dynamics_finance.jobs import Jobs
 from deploy.sandbox.dynamics_finance.posting import Posting
 from deploy.sandbox.dynamics_finance.rules import refused_by
-from deploy.sandbox.dynamics_finance.schema import BY_ENTITY, NAMESPACE
+from deploy.sandbox.dynamics_finance.schema import NAMESPACE
 from deploy.sandbox.dynamics_finance.tokens import Application, Door, TokenRefused
 from deploy.sandbox.dynamics_finance.values import shown, written
 from deploy.sandbox.kit.odata import ODataRefused
@@ -150,11 +150,10 @@ class Desk:
         name, _, inside = str(request.path_params["segment"]).partition("(")
         wanted, known = inside.rstrip(")").strip("'"), self.entities.known()
         if name == "PublicEntities" and wanted:
-            entity = BY_ENTITY.get(wanted)
-            placed = next((place for place, one in known.items() if one is entity), None)
-            if entity is None or placed is None:
+            placed = next((place for place, one in known.items() if one.entity == wanted), None)
+            if placed is None:
                 raise Refusal(404, f"Entity '{wanted}' not found.")
-            return _json(metadata.public_entity(placed, entity))
+            return _json(metadata.public_entity(placed, known[placed]))
         if name == "PublicEntities":
             return _json({"value": [metadata.public_entity(place, one) for place, one in known.items()]})
         if name == "DataEntities":

@@ -21,7 +21,7 @@ from deploy.sandbox.dynamics_finance.errors import (
     write_failed,
 )
 from deploy.sandbox.dynamics_finance.rules import Rules
-from deploy.sandbox.dynamics_finance.schema import SETS, EntitySet
+from deploy.sandbox.dynamics_finance.schema import EntitySet
 from deploy.sandbox.dynamics_finance.state import DEFAULT_COMPANY, Environment, Table
 from deploy.sandbox.dynamics_finance.values import EMPTY_DATE, Row, default, noon, shown, taken
 from deploy.sandbox.kit.odata import ODataRefused
@@ -55,8 +55,8 @@ class Entities:
         """The sets under the names that this environment has for them, without those it lacks."""
         absent = self.rules.ways.proposals == "absent"
         return {
-            self.set_names.get(name, name): entity
-            for name, entity in SETS.items()
+            self.set_names.get(name, name): table.entity
+            for name, table in self.environment.tables.items()
             if not (absent and name.startswith("ProjectInvoiceProposal"))
         }
 

@@ -16,7 +16,7 @@ from deploy.sandbox.dynamics_finance import packages
 from deploy.sandbox.dynamics_finance.entities import Entities
 from deploy.sandbox.dynamics_finance.errors import Refusal, bad_request
 from deploy.sandbox.dynamics_finance.rules import refused_by
-from deploy.sandbox.dynamics_finance.schema import SETS, EntitySet
+from deploy.sandbox.dynamics_finance.schema import EntitySet
 from deploy.sandbox.dynamics_finance.values import instant, taken
 
 LABELS: Final[Mapping[str, str]] = {
@@ -130,7 +130,7 @@ class Jobs:
     def _run(self, execution: Execution, parts: list[packages.Part], company: str) -> str:
         good = bad = 0
         for part in parts:
-            entity = SETS[LABELS[part.entity]]
+            entity = self._entity(part.entity)
             for row in part.rows:
                 try:
                     self._upsert(entity, row, company)
@@ -145,7 +145,12 @@ class Jobs:
             return "Succeeded"
         return "PartiallySucceeded" if good else "Failed"
 
+    def _entity(self, label: str) -> EntitySet:
+        return self._entities.environment.tables[LABELS[label]].entity
+
     def _upsert(self, entity: EntitySet, texts: Mapping[str, str], company: str) -> None:
+        if strange := sorted(texts.keys() - {name.upper() for name in entity.fields}):
+            raise bad_request(f"The field {strange[0]} of the mapping does not exist on entity {entity.entity}.")
         body = {
             name: _from_text(facts.kind, text)
             for name, facts in entity.fields.items()
@@ -172,7 +177,7 @@ class Jobs:
         return self._begin(body, lambda execution: self._write_out(execution, group, company)).number
 
     def _write_out(self, execution: Execution, label: str, company: str) -> str:
-        entity = SETS[LABELS[label]]
+        entity = self._entity(label)
         since = self._exported.get((label, company, "all"))
         now = self._entities.environment.clock()
         rows = [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-import yaml
+from shared.documents import read_yaml
 
 NAMESPACE: Final = "Microsoft.Dynamics.DataEntities"
 CONTRACT: Final = Path(__file__).parent / "contract.yaml"
@@ -67,6 +67,10 @@ class EntitySet:
         """Whether its rows belong to a company."""
         return "dataAreaId" in self.fields
 
+    def without(self, names: Collection[str]) -> EntitySet:
+        """The entity after these fields were taken out of it."""
+        return replace(self, fields={name: field for name, field in self.fields.items() if name not in names})
+
 
 def _field(name: str, text: str) -> Field:
     kind, *rest = text.split()
@@ -77,7 +81,7 @@ def _field(name: str, text: str) -> Field:
 
 def read_contract(file: Path = CONTRACT) -> tuple[dict[str, EntitySet], dict[str, tuple[str, ...]]]:
     """Entity sets and enumerations by name."""
-    document = cast("dict[str, dict[str, Any]]", yaml.safe_load(file.read_text(encoding="utf-8")))
+    document = cast("dict[str, dict[str, Any]]", read_yaml(file.read_text(encoding="utf-8")))
     sets = {
         name: EntitySet(
             name,
@@ -93,4 +97,7 @@ def read_contract(file: Path = CONTRACT) -> tuple[dict[str, EntitySet], dict[str
 
 
 SETS, ENUMS = read_contract()
-BY_ENTITY: Final = {one.entity: one for one in SETS.values()}
+OWN: Final[Mapping[str, frozenset[str]]] = {
+    name: frozenset(field.name for field in entity.fields.values() if field.is_own) for name, entity in SETS.items()
+}
+"""The firm's extension fields, by set."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -44,7 +44,7 @@ class Table:
     """Rows of one entity set."""
 
     def __init__(self, entity: EntitySet) -> None:
-        """Empty."""
+        """Empty; `entity` is what of it there is for who asks, rows hold every field."""
         self.entity = entity
         self.rows: dict[Key, Row] = {}
         self._indexes: dict[str, dict[Any, dict[Key, Row]]] = {name: {} for name in _INDEXED.get(entity.name, ())}
@@ -96,6 +96,11 @@ class Environment:
         self._records = count(_FIRST_RECORD)
         self._numbers: dict[tuple[str, str], int] = {}
 
+    def delete_fields(self, deleted: Mapping[str, Collection[str]]) -> None:
+        """These fields, by set, are gone for who asks, and all others there."""
+        for name, table in self.tables.items():
+            table.entity = SETS[name].without(deleted.get(name, ()))
+
     def counts(self) -> dict[str, int]:
         """Rows by entity set."""
         return {name: len(table.rows) for name, table in self.tables.items()}
@@ -117,7 +122,7 @@ class Environment:
     def insert(self, name: str, values: Row) -> Row:
         """A new row with defaults in what is left out; its key must be free."""
         table = self.tables[name]
-        row: Row = {field: default(facts) for field, facts in table.entity.fields.items()}
+        row: Row = {field: default(facts) for field, facts in SETS[name].fields.items()}
         row.update(values)
         row["@rec"] = values.get("@rec") or self.record_id()
         row["@version"] = 0

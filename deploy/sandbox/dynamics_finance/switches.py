@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from deploy.sandbox.dynamics_finance.address import Desk
-from deploy.sandbox.kit.switches import flag, known, taken
+from deploy.sandbox.dynamics_finance.schema import OWN
+from deploy.sandbox.kit.switches import DELETED_FIELDS, deletable, flag, known, taken
 
 Handler = Callable[[Any], None]
 
@@ -21,7 +22,7 @@ class Switches:
     Operation: `closed_periods` ["2017-01"], `open_periods`; `batch_every` requests (0: no job), `run_batch`,
     `posting_service`; `load` 0 to 100, `retry_after` seconds or None, `priorities` {client id: low, medium, high};
     `registered` {client id: bool}; `forbidden_sets`; `update_conflicts` {set: times}; `page_rows`; `token_seconds`;
-    `job_polls`.
+    `job_polls`; `deleted_fields` {set: [extension field]}.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -76,6 +77,7 @@ class Switches:
             "page_rows": lambda value: setattr(desk.entities, "page_rows", taken("page_rows", value, int)),
             "token_seconds": lambda value: setattr(desk.door, "token_seconds", taken("token_seconds", value, int)),
             "job_polls": lambda value: setattr(desk.jobs, "polls", taken("job_polls", value, int)),
+            DELETED_FIELDS: lambda value: desk.entities.environment.delete_fields(deletable(value, OWN)),
         }
 
     def _project_operations(self, value: Any) -> None:

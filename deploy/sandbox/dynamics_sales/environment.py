@@ -14,9 +14,9 @@ from deploy.sandbox.dynamics_sales.limits import Protection
 from deploy.sandbox.dynamics_sales.queries import Queries
 from deploy.sandbox.dynamics_sales.records import Records, Row
 from deploy.sandbox.dynamics_sales.rows import Renderer
-from deploy.sandbox.dynamics_sales.schema import tables
+from deploy.sandbox.dynamics_sales.schema import custom_columns, tables
 from deploy.sandbox.dynamics_sales.writes import Writes
-from deploy.sandbox.kit.switches import UnknownSwitch, flag, taken
+from deploy.sandbox.kit.switches import DELETED_FIELDS, UnknownSwitch, deletable, flag, taken
 
 _HABITS: dict[str, type[Any]] = {"closed_rows": str, "lines_touch_deal": bool, "win_by_patch": bool}
 _LIMITS: dict[str, type[Any]] = {"requests": int, "seconds": float, "at_once": int, "window": float}
@@ -66,6 +66,8 @@ class Environment:
             self.queries.tracking.expired_status = taken(name, value, int)
         elif name == "bare_401":
             self.lines_of_401 = not flag(name, value)
+        elif name == DELETED_FIELDS:
+            self.records.schema.delete_columns(deletable(value, custom_columns()))
         elif name == "steps":
             self.events.steps = frozenset(map(str, value)) & frozenset(STEPS)
         else:

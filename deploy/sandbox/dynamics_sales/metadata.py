@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from xml.sax.saxutils import quoteattr
 
 from deploy.sandbox.dynamics_sales.errors import DataverseError, bad_query, no_segment
 from deploy.sandbox.dynamics_sales.rows import Json
-from deploy.sandbox.dynamics_sales.schema import EDM, Column, Table, tables
+from deploy.sandbox.dynamics_sales.schema import EDM, Column, Schema, Table, tables
 from deploy.sandbox.kit.odata import ODataRefused, parse_filter
 from deploy.sandbox.kit.odata_options import Expand, parse_expand, parse_key, parse_select
 
@@ -136,9 +135,7 @@ def _key(table: Table, name: str, columns: Sequence[str]) -> Json:
     return facts | {"KeyAttributes": list(columns), "EntityKeyIndexStatus": "Active"}
 
 
-@cache
-def _collections(name: str) -> Mapping[str, Sequence[Json]]:
-    table = tables()[name]
+def _collections(table: Table) -> Mapping[str, Sequence[Json]]:
     return {
         "Attributes": [_attribute(table, column) for column in table.columns.values()],
         "ManyToOneRelationships": [_relationship(table, nav, *way) for nav, way in table.parents.items()],
@@ -146,19 +143,19 @@ def _collections(name: str) -> Mapping[str, Sequence[Json]]:
     }
 
 
-def answer_definitions(segments: Sequence[str], options: Mapping[str, str], root: str) -> Json:
+def answer_definitions(schema: Schema, segments: Sequence[str], options: Mapping[str, str], root: str) -> Json:
     """`EntityDefinitions…` whatever follows. Raises DataverseError."""
     context = f"{root}$metadata#EntityDefinitions"
     _, key = _parsed(segments[0])
     if key is None:
         if len(segments) > 1:
             raise no_segment(segments[1])
-        return {"@odata.context": context, "value": _chosen([_definition(t) for t in tables().values()], options)}
-    table = _table(key)
+        return {"@odata.context": context, "value": _chosen([_definition(t) for t in schema.tables.values()], options)}
+    table = _table(schema, key)
     if len(segments) == 1:
-        return {"@odata.context": f"{context}/$entity", **_chosen([_definition(table)], options, table.name)[0]}
+        return {"@odata.context": f"{context}/$entity", **_chosen([_definition(table)], options, table)[0]}
     name, inner = _parsed(segments[1])
-    listed = _collections(table.name).get(name)
+    listed = _collections(table).get(name)
     if listed is None:
         raise no_segment(name)
     if len(segments) > 2:  # noqa: PLR2004 - a cast to the kind of attribute
@@ -184,16 +181,17 @@ def _unknown(name: str) -> DataverseError:
     return DataverseError(404, "0x80060888", f"Resource not found: could not find an entity with name {name}.")
 
 
-def _table(key: Mapping[str, Any]) -> Table:
+def _table(schema: Schema, key: Mapping[str, Any]) -> Table:
     name = str(key.get("LogicalName") or "")
     wanted = str(key.get("") or key.get("MetadataId") or "")
-    found = tables().get(name) or next((t for t in tables().values() if _id_of("entity", t.name) == wanted), None)
+    known = schema.tables
+    found = known.get(name) or next((one for one in known.values() if _id_of("entity", one.name) == wanted), None)
     if found is None:
         raise _unknown(name or wanted)
     return found
 
 
-def _chosen(listed: Sequence[Json], options: Mapping[str, str], table: str = "") -> list[Json]:
+def _chosen(listed: Sequence[Json], options: Mapping[str, str], table: Table | None = None) -> list[Json]:
     try:
         condition: Callable[[Any], bool] = (
             parse_filter(options["$filter"]) if options.get("$filter") else lambda _: True
@@ -205,30 +203,31 @@ def _chosen(listed: Sequence[Json], options: Mapping[str, str], table: str = "")
     return [_cut(one, select, expand, table) for one in listed if condition(one)]
 
 
-def _cut(facts: Json, select: Sequence[str], expand: Mapping[str, Expand], table: str) -> Json:
+def _cut(facts: Json, select: Sequence[str], expand: Mapping[str, Expand], table: Table | None) -> Json:
     always = {name for name in ("@odata.type", "MetadataId") if name in facts}
     if select and (strange := [name for name in select if name not in facts]):
         raise bad_query(f"Could not find a property named '{strange[0]}' on the metadata type.")
     wanted = (set(select) | always) if select else set(facts) - {"OptionSet"}
     cut = {name: value for name, value in facts.items() if name in wanted}
+    inside: Mapping[str, Sequence[Json]] = _collections(table) if table and expand else {}
     for name, asked in expand.items():
         if name == "GlobalOptionSet":
             cut[name] = None
         elif name in facts:
             only = parse_select(asked.options.get("select", ""))
             cut[name] = {key: value for key, value in facts[name].items() if not only or key in only}
-        elif table and name in _collections(table):
+        elif name in inside:
             inner = {f"${key}": value for key, value in asked.options.items()}
-            cut[name] = _chosen(_collections(table)[name], inner)
+            cut[name] = _chosen(inside[name], inner)
         else:
             raise bad_query(f"Could not find a property named '{name}' to expand.")
     return cut
 
 
-def csdl() -> bytes:
+def csdl(schema: Schema) -> bytes:
     """The `$metadata` document."""
     parts: list[str] = []
-    for table in tables().values():
+    for table in schema.tables.values():
         listed = [
             f"<Property Name={quoteattr(name)} Type={quoteattr(EDM[column.kind])} />"
             for name, column in table.properties.items()
@@ -245,7 +244,7 @@ def csdl() -> bytes:
         parts.append(f"<EntityType Name={quoteattr(table.name)}>{key}{''.join(listed + ways)}</EntityType>")
     sets = "".join(
         f"<EntitySet Name={quoteattr(table.set_name)} EntityType={quoteattr(f'Microsoft.Dynamics.CRM.{table.name}')} />"
-        for table in tables().values()
+        for table in schema.tables.values()
     )
     return (
         '<?xml version="1.0" encoding="utf-8"?><edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/'

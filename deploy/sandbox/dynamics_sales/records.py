@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import uuid4
 
-from deploy.sandbox.dynamics_sales.schema import LOOKUPS, Table, tables
+from deploy.sandbox.dynamics_sales.schema import LOOKUPS, Schema, Table, tables
 
 Value = str | bool | int | Decimal | date | datetime | None
 Row = dict[str, Value]
@@ -39,7 +39,8 @@ class Records:
     """All tables, the version counter, and the journal of the open transaction."""
 
     def __init__(self) -> None:
-        """An empty environment."""
+        """An empty environment; rows keep what deleted columns held."""
+        self.schema = Schema()
         self.tables = {
             table.name: Rows(table, indexes={name: {} for name in _indexed(table)}) for table in tables().values()
         }

@@ -22,7 +22,7 @@ from deploy.sandbox.dynamics_sales.metadata import answer_definitions, csdl
 from deploy.sandbox.dynamics_sales.queries import single
 from deploy.sandbox.dynamics_sales.records import Row
 from deploy.sandbox.dynamics_sales.rows import etag
-from deploy.sandbox.dynamics_sales.schema import Table, sets, tables
+from deploy.sandbox.dynamics_sales.schema import Table
 from deploy.sandbox.kit.odata import ODataRefused
 from deploy.sandbox.kit.odata_options import Key, parse_key
 
@@ -41,17 +41,17 @@ def answer(environment: Environment, call: Call) -> Reply:
         raise bad_query("The request names no resource.")
     name, key = _parsed(call.segments[0])
     if name == "$metadata":
-        return Reply(200, csdl(), {"content-type": "application/xml"})
+        return Reply(200, csdl(environment.records.schema), {"content-type": "application/xml"})
     if name == "EntityDefinitions":
         if call.method != "GET":
             raise not_allowed(call.method)
-        return Reply(200, answer_definitions(call.segments, call.options, call.root))
+        return Reply(200, answer_definitions(environment.records.schema, call.segments, call.options, call.root))
     if name in _FUNCTIONS or name in _ACTIONS:
         method = "GET" if name in _FUNCTIONS else "POST"
         if call.method != method:
             raise not_allowed(call.method)
         return {**_FUNCTIONS, **_ACTIONS}[name](environment, call)
-    table = sets().get(name)
+    table = environment.records.schema.sets.get(name)
     if table is None:
         raise no_segment(name)
     if key is None:
@@ -160,7 +160,7 @@ def _part(environment: Environment, call: Call, table: Table, key: Key) -> Reply
         return _relation(environment, call, table, row)
     if name in table.children and call.method == "GET" and not rest:
         child, lookup = table.children[name]
-        there = tables()[child]
+        there = environment.records.schema.tables[child]
         condition = f"{lookup.property} eq {row[table.id_column]}"
         known = call.options.get("$filter")
         options = {**call.options, "$filter": f"{condition} and ({known})" if known else condition}
@@ -188,7 +188,8 @@ def _relation(environment: Environment, call: Call, table: Table, row: Row) -> R
     column, target = table.parents[name]
     if not rest and call.method == "GET":
         other = environment.records.get(target, row.get(column.name))
-        return Reply(200, _rendered(environment, call, tables()[target], other)) if other else Reply(204)
+        there = environment.records.schema.tables[target]
+        return Reply(200, _rendered(environment, call, there, other)) if other else Reply(204)
     if rest != ("$ref",):
         raise not_allowed(call.method)
     if call.method == "PUT":

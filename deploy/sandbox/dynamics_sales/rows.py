@@ -111,7 +111,7 @@ class Renderer:
         if not isinstance(node, dict):
             return None
         row: Row = node  # pyright: ignore[reportUnknownVariableType] - rows are dictionaries
-        table = tables()[str(row[OF_TABLE])]
+        table = self._records.schema.tables[str(row[OF_TABLE])]
         if column := table.properties.get(part):
             return row.get(column.name)
         if parent := table.parents.get(part):
@@ -143,14 +143,14 @@ class Renderer:
         if parent := table.parents.get(name):
             column, target = parent
             other = self._records.get(target, row.get(column.name))
-            there = tables()[target]
+            there = self._records.schema.tables[target]
             chosen = self.columns(there, asked.options.get("select"))
             body[name] = self.row(there, other, chosen, wishes, asked.children) if other else None
             return
         if name not in table.children:
             raise no_property(name, table.schema)
         child, lookup = table.children[name]
-        there = tables()[child]
+        there = self._records.schema.tables[child]
         rows = self._records.children(child, lookup.name, row[table.id_column])
         if text := asked.options.get("filter"):
             condition = self.condition(text)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import yaml
+from shared.documents import read_yaml
 
 _NOTATION = re.compile(r"^(?P<kind>\w+)(?:\((?P<argument>.*)\))?(?P<flags>(?: \w+(?:=\S+)?)*)$")
+_BASE = "_base"
 LOOKUPS = frozenset({"lookup", "customer"})
 CHOICES = frozenset({"picklist", "state", "status"})
 EDM = {
@@ -182,7 +185,7 @@ def _table(name: str, facts: dict[str, Any], lists: dict[str, dict[int, str]]) -
 @cache
 def tables() -> dict[str, Table]:
     """All tables by logical name."""
-    document: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("tables.yaml").read_text("utf-8"))
+    document: dict[str, dict[str, Any]] = read_yaml(Path(__file__).with_name("tables.yaml").read_text("utf-8"))
     lists: dict[str, dict[int, str]] = document.pop("option_sets")
     made = {name: _table(name, facts, lists) for name, facts in document.items()}
     for table in made.values():
@@ -191,6 +194,52 @@ def tables() -> dict[str, Table]:
                 name = f"{column.children}_{target}s" if column.kind == "customer" else str(column.children)
                 made[target].children[name] = (table.name, column)
     return made
+
+
+class Schema:
+    """The tables of one environment, as its customizers have them at present."""
+
+    def __init__(self) -> None:
+        """As the solution brings them."""
+        self.delete_columns({})
+
+    def delete_columns(self, deleted: Mapping[str, Collection[str]]) -> None:
+        """These columns, by table, are gone and all others there; the base amount of a sum goes with it."""
+        gone = {
+            name: {one for column in columns for one in (column, f"{column}{_BASE}")}
+            for name, columns in deleted.items()
+        }
+        self.tables = {name: _without(table, gone) for name, table in tables().items()}
+        self.sets = {table.set_name: table for table in self.tables.values()}
+
+
+def _without(table: Table, gone: Mapping[str, Collection[str]]) -> Table:
+    columns = {name: column for name, column in table.columns.items() if name not in gone.get(table.name, ())}
+    return replace(
+        table,
+        columns=columns,
+        properties={name: column for name, column in table.properties.items() if column.name in columns},
+        parents={name: way for name, way in table.parents.items() if way[0].name in columns},
+        children={
+            name: (child, column)
+            for name, (child, column) in table.children.items()
+            if column.name not in gone.get(child, ())
+        },
+    )
+
+
+def custom_columns() -> dict[str, set[str]]:
+    """By table, the columns that a customizer may delete: no part of a key, not the name of its rows."""
+    return {
+        table.name: {
+            column.name
+            for column in table.columns.values()
+            if column.is_custom
+            and column.name not in {table.id_column, table.name_column, *chain(*table.keys.values())}
+            and not column.name.endswith(_BASE)
+        }
+        for table in tables().values()
+    }
 
 
 @cache

@@ -96,7 +96,7 @@ class Writes:
         row_id = str(given.get(table.id_column) or self.records.new_id())
         if self.records.get(table.name, row_id):
             raise duplicate_key()
-        row: Row = {**_defaults(table), **given, table.id_column: row_id}
+        row: Row = {**_defaults(tables()[table.name]), **given, table.id_column: row_id}
         row["ownerid"] = row.get("ownerid") or caller.user_id
         if empty := [column.name for column in table.columns.values() if column.is_needed and row[column.name] is None]:
             raise missing(empty[0])
@@ -218,6 +218,7 @@ class Writes:
 
 
 def _defaults(table: Table) -> Row:
+    """A new row of the table, deleted columns included."""
     row: Row = dict.fromkeys(table.columns)
     for column in table.columns.values():
         if column.kind == "boolean":

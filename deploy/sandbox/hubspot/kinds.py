@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from deploy.sandbox.hubspot.errors import HubspotError, invalid
 from deploy.sandbox.hubspot.values import Property
+from shared.documents import read_yaml
 
 Json = dict[str, Any]
 _CUSTOM_SYSTEM = {"hs_object_id": "number", "hs_createdate": "datetime", "hs_lastmodifieddate": "datetime"}
@@ -68,7 +67,7 @@ def _standard(name: str, facts: Any) -> Property:
 @cache
 def _objects() -> Json:
     path = Path(__file__).with_name("objects.yaml")
-    document: Json = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document: Json = read_yaml(path.read_text(encoding="utf-8"))
     return document
 
 

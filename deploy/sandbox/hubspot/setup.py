@@ -6,9 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deploy.sandbox.hubspot.session import HubspotSession
+from shared.documents import read_yaml
 
 Json = dict[str, Any]
 _GROUP = "throughline"
@@ -17,7 +16,7 @@ _FIELDS = {"string": "text", "number": "number", "date": "date", "bool": "boolea
 
 @cache
 def _wanted() -> Json:
-    document: Json = yaml.safe_load(Path(__file__).with_name("portal.yaml").read_text(encoding="utf-8"))
+    document: Json = read_yaml(Path(__file__).with_name("portal.yaml").read_text(encoding="utf-8"))
     return document
 
 

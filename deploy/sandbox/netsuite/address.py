@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from decimal import Decimal
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -18,7 +18,7 @@ from deploy.sandbox.netsuite import catalog
 from deploy.sandbox.netsuite.bodies import read_body
 from deploy.sandbox.netsuite.errors import Refusal, invalid_content, invalid_login, too_many_at_once
 from deploy.sandbox.netsuite.jobs import Jobs
-from deploy.sandbox.netsuite.records import Outcome, RecordService, paged, record_type
+from deploy.sandbox.netsuite.records import Outcome, RecordService, paged
 from deploy.sandbox.netsuite.schema import RECORD_TYPES
 from deploy.sandbox.netsuite.signatures import Asked, Signatures
 from deploy.sandbox.netsuite.state import Account
@@ -56,6 +56,12 @@ class Desk:
     def reset(self) -> None:
         """Forget all jobs and take the account's new books."""
         self.jobs = Jobs(self.jobs.polls)
+        self._tables = tables(self.account)
+
+    def delete_fields(self, names: Collection[str]) -> None:
+        """An administrator deletes these custom fields; deleted ones not named any more are back."""
+        self.account.delete_fields(names)
+        self._tables = tables(self.account)
 
     def app(self) -> Starlette:
         """The account as an ASGI app, rooted where the vendor's host is."""
@@ -180,7 +186,7 @@ class Desk:
         """The body; with name validation at `error`, unknown names are refused before anything is written."""
         body: Any = await _body(request)
         if request.headers.get("x-netsuite-propertynamevalidation", "warning").lower() == "error":
-            record = record_type(str(request.path_params["record"]))
+            record = self.account.shape(str(request.path_params["record"]))
             given = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
             strange: list[str] = []
             read_body(self.account, record, given, strange)
@@ -227,12 +233,12 @@ class Desk:
         if catalog.OPENAPI not in request.headers.get("accept", ""):
             return JSONResponse(catalog.listing(self._url(request, "/record/v1")))
         selected = request.query_params.get("select")
-        records = [record_type(name) for name in (selected.split(",") if selected else RECORD_TYPES)]
+        records = [self.account.shape(name) for name in (selected.split(",") if selected else RECORD_TYPES)]
         return JSONResponse(catalog.openapi_of(records), media_type=catalog.OPENAPI)
 
     async def schema(self, request: Request) -> Response:
         """What a record looks like."""
-        record = record_type(request.path_params["record"])
+        record = self.account.shape(request.path_params["record"])
         if catalog.OPENAPI in request.headers.get("accept", ""):
             return JSONResponse(catalog.openapi_of([record]), media_type=catalog.OPENAPI)
         return JSONResponse(catalog.schema_of(record), media_type=catalog.JSON_SCHEMA)

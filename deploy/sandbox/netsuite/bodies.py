@@ -162,7 +162,7 @@ class Renderer:
                 continue
             if fields := record.sublists.get(name):
                 body[name] = self._sublist(record, row, name, fields, expands=expands)
-            elif value is not None:
+            elif value is not None and name in record.fields:
                 body[name] = self._plain(record.fields[name], value)
         if record.name == "invoice" and "status" in body and self._account.behaviour.status_as == "label":
             label = STATUS_LABELS[row["status"]]
@@ -179,7 +179,9 @@ class Renderer:
         for line in row[name]:
             shown: dict[str, Any] = {"links": []}
             shown.update(
-                (field, self._plain(fields[field], value)) for field, value in line.items() if value is not None
+                (field, self._plain(fields[field], value))
+                for field, value in line.items()
+                if value is not None and field in fields
             )
             items.append(shown)
         size = len(items)

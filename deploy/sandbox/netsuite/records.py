@@ -11,7 +11,7 @@ from deploy.sandbox.netsuite.bodies import SUBLIST_KEYS, Renderer, merged, read_
 from deploy.sandbox.netsuite.conditions import condition
 from deploy.sandbox.netsuite.errors import invalid_content, invalid_query, no_such_record
 from deploy.sandbox.netsuite.ledger import Ledger
-from deploy.sandbox.netsuite.schema import BY_LOWER_NAME, RECORD_TYPES, RecordType
+from deploy.sandbox.netsuite.schema import RecordType
 from deploy.sandbox.netsuite.state import Account, Row
 
 LARGEST_PAGE = 1000
@@ -26,14 +26,6 @@ class Outcome:
     body: dict[str, Any] | None = None
     location: str = ""
     dropped: list[str] = field(default_factory=list[str])
-
-
-def record_type(name: str) -> RecordType:
-    """The type an address names, in either spelling."""
-    record = BY_LOWER_NAME.get(name.lower())
-    if record is None:
-        raise no_such_record(name, "")
-    return record
 
 
 def paged(
@@ -82,7 +74,7 @@ class RecordService:
 
     def search(self, name: str, query: Mapping[str, str], root: str) -> Outcome:
         """GET on a collection: ids and links, or whole records for `ids=…&expandRecords=true`."""
-        record, render = record_type(name), Renderer(self._account, root)
+        record, render = self._account.shape(name), Renderer(self._account, root)
         if ids := query.get("ids"):
             rows = [self._account.key(record, key) for key in ids.split(",")]
         else:
@@ -105,13 +97,13 @@ class RecordService:
 
     def read(self, name: str, key: str, query: Mapping[str, str], root: str) -> Outcome:
         """GET on a record."""
-        record = record_type(name)
+        record = self._account.shape(name)
         row = self._account.key(record, key)
         return Outcome(200, self._whole(Renderer(self._account, root), record, query)(row))
 
     def read_sublist(self, name: str, key: str, sublist: str, root: str) -> Outcome:
         """GET on a sublist of a record."""
-        record = record_type(name)
+        record = self._account.shape(name)
         row = self._account.key(record, key)
         if sublist not in record.sublists:
             raise no_such_record(f"{record.name}/{key}", sublist)
@@ -120,7 +112,7 @@ class RecordService:
 
     def create(self, name: str, body: Any, root: str) -> Outcome:
         """POST on a collection."""
-        record = record_type(name)
+        record = self._account.shape(name)
         dropped: list[str] = []
         values = read_body(self._account, record, body, dropped)
         row = self._insert(record, values)
@@ -141,7 +133,7 @@ class RecordService:
 
     def amend(self, name: str, key: str, body: Any, query: Mapping[str, str], root: str) -> Outcome:
         """PATCH on a record: sublists are merged by key, or replaced where `replace` names them."""
-        record = record_type(name)
+        record = self._account.shape(name)
         row = self._account.key(record, key)
         dropped: list[str] = []
         self._change(record, row, read_body(self._account, record, body, dropped), query)
@@ -163,7 +155,7 @@ class RecordService:
 
     def upsert(self, name: str, key: str, body: Any, query: Mapping[str, str], root: str) -> Outcome:
         """PUT on `eid:…`: create the record, or bring it to the given values."""
-        record = record_type(name)
+        record = self._account.shape(name)
         external = key.removeprefix("eid:")
         if external == key or not external or not all(c.isalnum() or c in "_-" for c in external):
             raise invalid_query("PUT takes an external id: eid: and letters, digits, underscore or hyphen.", "id")
@@ -174,7 +166,7 @@ class RecordService:
 
     def delete(self, name: str, key: str) -> Outcome:
         """DELETE on a record."""
-        record = record_type(name)
+        record = self._account.shape(name)
         row = self._account.key(record, key)
         self._ledger.forbid_removal(record, row)
         self._ledger.withdraw(record, row)
@@ -183,11 +175,11 @@ class RecordService:
 
     def transform(self, name: str, key: str, target: str, body: Any, root: str) -> Outcome:
         """POST `!transform`: a new record made from another, changed by the body."""
-        record = record_type(name)
+        record = self._account.shape(name)
         source = self._account.key(record, key)
         if target not in record.transforms:
             raise no_such_record(f"{record.name}/{key}/!transform", target)
-        goal, dropped = RECORD_TYPES[target], list[str]()
+        goal, dropped = self._account.shapes[target], list[str]()
         given = read_body(self._account, goal, body or {}, dropped)
         values = self._transformed(record, source, goal, given)
         row = self._insert(goal, values)

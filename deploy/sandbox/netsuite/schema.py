@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Kind = Literal["text", "number", "money", "boolean", "date", "datetime", "duration", "reference", "enum", "subrecord"]
@@ -38,6 +38,16 @@ class RecordType:
     title: str = "name"
     type_code: str = ""
     transforms: tuple[str, ...] = ()
+
+    def without(self, names: Collection[str]) -> RecordType:
+        """The record type after these custom fields were deleted."""
+        kept = {sublist: _kept(fields, names) for sublist, fields in self.sublists.items()}
+        required = tuple(name for name in self.required if name not in names)
+        return replace(self, fields=_kept(self.fields, names), required=required, sublists=kept)
+
+
+def _kept(fields: Mapping[str, FieldType], names: Collection[str]) -> dict[str, FieldType]:
+    return {name: field for name, field in fields.items() if name not in names}
 
 
 def _fields(spec: str) -> dict[str, FieldType]:
@@ -262,6 +272,17 @@ BY_LOWER_NAME: Mapping[str, RecordType] = {record.name.lower(): record for recor
 FAMILIES: Mapping[str, tuple[RecordType, ...]] = {
     family: tuple(record for record in _ALL if record.family == family) for family in {r.family for r in _ALL}
 }
+
+
+CUSTOM: Mapping[str, frozenset[str]] = {
+    name: frozenset(field for field in fields if field.startswith("cust"))
+    for record in _ALL
+    for name, fields in (
+        (record.name, record.fields),
+        *((f"{record.name}.{sublist}", lines) for sublist, lines in record.sublists.items()),
+    )
+}
+"""The custom fields, by record type and by sublist (`invoice.item`)."""
 
 
 def pointed_at(target: str) -> tuple[RecordType, ...]:

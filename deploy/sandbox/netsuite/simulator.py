@@ -8,11 +8,11 @@ from typing import Any
 
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.deliveries import Deliveries
-from deploy.sandbox.kit.switches import flag, known, taken
+from deploy.sandbox.kit.switches import DELETED_FIELDS, deletable, flag, known, taken
 from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.netsuite.address import Desk
 from deploy.sandbox.netsuite.errors import too_many_at_once
-from deploy.sandbox.netsuite.schema import RecordType
+from deploy.sandbox.netsuite.schema import CUSTOM, RecordType
 from deploy.sandbox.netsuite.signatures import AccessToken, Signatures
 from deploy.sandbox.netsuite.state import Account, Row
 from deploy.sandbox.netsuite.tokens import Certificate, Door
@@ -64,7 +64,8 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
     """`at_once` 15 · `others` in flight · `tells_limits` · `delay` seconds · `token_seconds` · `job_polls` ·
     `certificates` {id: {client_id, public_key}} · `access_tokens` [{consumer_key, consumer_secret, token_id,
     token_secret}], these and no others · `timestamp_window` seconds · `takes_sha1` signatures · `closed_periods` and
-    `open_periods` ["2017-01"] · and `Behaviour`'s.
+    `open_periods` ["2017-01"] · `deleted_fields` {record or record.sublist: [custom field]}: one definition, so it is
+    gone from every record that has it · and `Behaviour`'s.
     """  # noqa: D205 - one sentence of switches
 
     def configure(wanted: dict[str, Any]) -> None:
@@ -85,6 +86,9 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
     def trust(certificates: dict[str, dict[str, str]]) -> None:
         door.certificates.update({number: Certificate(**facts) for number, facts in certificates.items()})
 
+    def delete(fields: Any) -> None:
+        desk.delete_fields(frozenset[str]().union(*deletable(fields, CUSTOM).values()))
+
     handlers: dict[str, Callable[[Any], None]] = {
         **{name: behave(name, kind) for name, kind in _BEHAVIOUR.items()},
         "at_once": lambda value: setattr(desk, "at_once", taken("at_once", value, int)),
@@ -99,5 +103,6 @@ def _switches(account: Account, door: Door, desk: Desk) -> Callable[[dict[str, A
         "takes_sha1": lambda value: setattr(desk.signatures, "takes_sha1", flag("takes_sha1", value)),
         "closed_periods": lambda value: periods(value, closed=True),
         "open_periods": lambda value: periods(value, closed=False),
+        DELETED_FIELDS: delete,
     }
     return configure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Literal
 
 from deploy.sandbox.netsuite.errors import invalid_content, no_such_record
-from deploy.sandbox.netsuite.schema import FAMILIES, RECORD_TYPES, RecordType, pointed_at
+from deploy.sandbox.netsuite.schema import BY_LOWER_NAME, FAMILIES, RECORD_TYPES, RecordType, pointed_at
 
 Row = dict[str, Any]
 """Field → Python value: references are internal ids (int), amounts Decimal, dates `date`, sublists lists of rows."""
@@ -46,6 +46,7 @@ class Account:
         self._open_books()
 
     def _open_books(self) -> None:
+        self.shapes: Mapping[str, RecordType] = RECORD_TYPES
         self.records: dict[str, dict[int, Row]] = {name: {} for name in RECORD_TYPES}
         self.type_of: dict[str, dict[int, RecordType]] = {family: {} for family in FAMILIES}
         self.externals: dict[str, dict[str, int]] = {family: {} for family in FAMILIES}
@@ -65,6 +66,17 @@ class Account:
     def reset(self) -> None:
         """A fresh account with nothing but its currencies, terms and the receivables account."""
         self._open_books()
+
+    def delete_fields(self, names: Collection[str]) -> None:
+        """These custom fields are gone for who asks, from every record type that has them; all others are there."""
+        self.shapes = {name: record.without(names) for name, record in RECORD_TYPES.items()}
+
+    def shape(self, name: str) -> RecordType:
+        """The type an address names, in either spelling, with the fields there are now."""
+        record = BY_LOWER_NAME.get(name.lower())
+        if record is None:
+            raise no_such_record(name, "")
+        return self.shapes[record.name]
 
     def counts(self) -> dict[str, int]:
         """How many records of each type there are."""

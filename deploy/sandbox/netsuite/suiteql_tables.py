@@ -27,12 +27,12 @@ class Table:
 
 
 def tables(account: Account) -> dict[str, Table]:
-    """Every table by name."""
-    made = {_OTHER_NAMES.get(name, name.lower()): _of(account, [record]) for name, record in RECORD_TYPES.items()}
+    """Every table by name, with a column for every field there is now."""
+    made = {_OTHER_NAMES.get(name, name.lower()): _of(account, [record]) for name, record in account.shapes.items()}
     for record in TRANSACTIONS:
         del made[record.name.lower()]
-    made["transaction"] = _of(account, TRANSACTIONS)
-    made["entity"] = _of(account, list(pointed_at("entity")))
+    made["transaction"] = _of(account, [account.shapes[record.name] for record in TRANSACTIONS])
+    made["entity"] = _of(account, [account.shapes[record.name] for record in pointed_at("entity")])
     made["transactionline"] = _plain(LINE_COLUMNS, lambda: _transaction_lines(account))
     made["nexttransactionlinelink"] = _plain(LINK_COLUMNS, lambda: _links(account))
     return made

@@ -29,7 +29,7 @@ from deploy.sandbox.oracle_fusion.errors import (
 )
 from deploy.sandbox.oracle_fusion.filters import FIRST_EXPRESSIONS, Condition, condition, everything, ordering
 from deploy.sandbox.oracle_fusion.records import Records
-from deploy.sandbox.oracle_fusion.schema import RESOURCES, ROOTS, Resource
+from deploy.sandbox.oracle_fusion.schema import ROOTS, Resource
 from deploy.sandbox.oracle_fusion.setup import Setup
 from deploy.sandbox.oracle_fusion.state import Pod, Row
 from deploy.sandbox.oracle_fusion.tokens import Door, TokenRefused
@@ -166,7 +166,7 @@ class Desk:
 
     # --- addresses -----------------------------------------------------------------------------------------------
     def _place(self, parts: list[str], base: str, root: str) -> Place:
-        resource = RESOURCES.get(parts[0])
+        resource = self.pod.resources.get(parts[0])
         if resource is None or ROOTS[resource.root] != root:
             raise no_such_item()
         href = f"{base}/{resource.name}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import yaml
+from shared.documents import read_yaml
 
 Kind = Literal["string", "int", "number", "date", "datetime", "boolean"]
 CONTRACT = Path(__file__).parent / "contract.yaml"
@@ -31,7 +31,10 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource or child resource. `is_hashed`: items are addressed by a key only the server can make."""
+    """One resource or child resource. `is_hashed`: items are addressed by a key only the server can make.
+
+    `deleted` attributes are not there for who asks; rows keep what they held.
+    """
 
     name: str
     key: str
@@ -45,6 +48,18 @@ class Resource:
     is_hashed: bool = False
     is_flex: bool = False
     is_list_of_values: bool = False
+    deleted: frozenset[str] = frozenset()
+
+    def without(self, deleted: Mapping[str, Collection[str]], prefix: str = "") -> Resource:
+        """The resource and all below it after attributes were deleted, by dotted name."""
+        path = f"{prefix}{self.name}"
+        gone = frozenset(deleted.get(path, ()))
+        return replace(
+            self,
+            attributes={name: one for name, one in self.attributes.items() if name not in gone},
+            children={name: child.without(deleted, f"{path}.") for name, child in self.children.items()},
+            deleted=gone,
+        )
 
 
 def _attribute(name: str, spec: str) -> Attribute:
@@ -84,7 +99,7 @@ def _resource(name: str, facts: Mapping[str, Any]) -> Resource:
 
 
 def _load() -> dict[str, Resource]:
-    document: Any = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+    document: Any = read_yaml(CONTRACT.read_text(encoding="utf-8"))
     return {name: _resource(name, facts) for name, facts in document["resources"].items()}
 
 
@@ -97,3 +112,11 @@ def nested(resource: Resource, prefix: str = "") -> Iterator[tuple[str, Resource
     yield path, resource
     for child in resource.children.values():
         yield from nested(child, path)
+
+
+OWN: Mapping[str, frozenset[str]] = {
+    path: frozenset(one.name for one in resource.attributes.values() if one.mark == "own")
+    for root in RESOURCES.values()
+    for path, resource in nested(root)
+}
+"""The customer's segments and attributes, by dotted name."""

@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from deploy.sandbox.kit.control import Simulator
-from deploy.sandbox.kit.switches import flag, known, taken
+from deploy.sandbox.kit.switches import DELETED_FIELDS, deletable, flag, known, taken
 from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.oracle_fusion.address import Desk
 from deploy.sandbox.oracle_fusion.errors import throttled
 from deploy.sandbox.oracle_fusion.receivables import PERIOD_TEXTS
 from deploy.sandbox.oracle_fusion.records import Records
+from deploy.sandbox.oracle_fusion.schema import OWN
 from deploy.sandbox.oracle_fusion.setup import Setup
 from deploy.sandbox.oracle_fusion.state import Pod
 from deploy.sandbox.oracle_fusion.tokens import Application, Door
@@ -51,7 +52,8 @@ def _switches(setup: Setup, desk: Desk, door: Door) -> Callable[[dict[str, Any]]
     """Periods `closed_periods`, `open_periods` ["2017-01"] · `language` en, de · `default_framework` 1 to 9 ·
     `structured_from` 4 · `shows_children` in answers to writes · `keeps_line_amounts` · `calculates_tax` ·
     `tax_drift` "0.01" · `lets_delete` · `applications_touch_receipts` · `matches_at_once` · `numbers_lines` ·
-    `locked` ["contracts"] · `token_seconds` · `requests_left` (null: no limit).
+    `locked` ["contracts"] · `token_seconds` · `requests_left` (null: no limit) · `deleted_fields`
+    {resource.child: [the customer's segment or attribute]}.
     """  # noqa: D205 - one sentence of switches
 
     def language(value: str) -> None:
@@ -71,6 +73,7 @@ def _switches(setup: Setup, desk: Desk, door: Door) -> Callable[[dict[str, Any]]
         "structured_from": lambda value: setattr(desk, "structured_from", taken("structured_from", value, int)),
         "tax_drift": lambda value: setattr(setup, "tax_drift", Decimal(value)),
         "locked": lambda value: setattr(setup, "locked", set(value)),
+        DELETED_FIELDS: lambda value: desk.pod.delete_fields(deletable(value, OWN)),
         "token_seconds": lambda value: setattr(door, "token_seconds", taken("token_seconds", value, int)),
         "requests_left": lambda value: setattr(
             desk, "requests_left", None if value is None else taken("requests_left", value, int)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -30,6 +30,7 @@ class Pod:
         self._open()
 
     def _open(self) -> None:
+        self.resources: Mapping[str, Resource] = RESOURCES
         self.tables: dict[str, dict[Any, Row]] = {name: {} for name in RESOURCES}
         self._indexes: dict[str, dict[tuple[str, ...], dict[tuple[Any, ...], list[Row]]]] = {
             name: {fields: {} for fields in self._indexed(resource)} for name, resource in RESOURCES.items()
@@ -45,6 +46,10 @@ class Pod:
     def reset(self) -> None:
         """A fresh pod."""
         self._open()
+
+    def delete_fields(self, deleted: Mapping[str, Collection[str]]) -> None:
+        """These attributes, by dotted name of their resource, are gone for who asks, and all others there."""
+        self.resources = {name: resource.without(deleted) for name, resource in RESOURCES.items()}
 
     def counts(self) -> dict[str, int]:
         """How many rows of each resource there are."""
@@ -120,7 +125,7 @@ class Pod:
 
     def stamped(self, resource: Resource, row: Row) -> Row:
         """A new row with key, stamp and all attributes present, nulls where nothing was given."""
-        whole: Row = dict.fromkeys(resource.attributes)
+        whole: Row = dict.fromkeys((*resource.attributes, *resource.deleted))
         whole.update(row)
         if resource.is_flex:
             whole[CONTEXT] = whole.get(CONTEXT) or ""

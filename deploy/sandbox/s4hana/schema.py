@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from shared.documents import read_yaml
 
 _SPEC = re.compile(r"^(?P<kind>\w+)(?:\((?P<a>\d+)(?:,(?P<b>\d+))?\))?(?P<must>!)?(?P<flags>(?: \w+)*)$")
 
@@ -42,7 +42,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class EntitySet:
-    """A set of entities; `properties` grows when a key user adds a field."""
+    """A set of entities; `properties` grows when a key user adds a field, and what one deletes goes to `deleted`."""
 
     name: str
     type_name: str
@@ -51,6 +51,14 @@ class EntitySet:
     children: Mapping[str, Child]
     denied: frozenset[str]
     etag: str | None
+    deleted: dict[str, Property] = field(default_factory=dict[str, Property])
+
+    @property
+    def custom(self) -> set[str]:
+        """What key users made: fields of a set of SAP's, or those of a custom business object."""
+        listed = (*self.properties.values(), *self.deleted.values())
+        is_own = self.name.startswith("YY1_")
+        return {one.name for one in listed if one.is_custom or (is_own and not one.name.startswith("SAP_"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,7 @@ def _service(name: str, facts: Mapping[str, Any]) -> Service:
 @cache
 def _document() -> Any:
     path = Path(__file__).parent / "contract.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path.read_text(encoding="utf-8"))
 
 
 def load_services() -> dict[str, Service]:

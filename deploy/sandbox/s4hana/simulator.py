@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.kit.deliveries import Deliveries
-from deploy.sandbox.kit.switches import flag, known, taken
+from deploy.sandbox.kit.switches import DELETED_FIELDS, deletable, flag, known, taken
 from deploy.sandbox.kit.wire import Wire
 from deploy.sandbox.s4hana.address import FrontDesk
 from deploy.sandbox.s4hana.customizing import CompanyCode, Switches
@@ -55,7 +55,8 @@ def _switches(tenant: Tenant, door: Door) -> Callable[[dict[str, Any]], None]:
     """What `configure` takes.
 
     The fields of `Switches` · `closed_periods`, `open_periods` ["2026-10"] · `locked`, `unlocked` first keys of rows ·
-    `custom_fields` {set: {name: "String(40)"}} · `company_codes` [{code, name, country, currency}] ·
+    `custom_fields` {set: {name: "String(40)"}} · `deleted_fields` {set: [name]}, taken out of that API ·
+    `company_codes` [{code, name, country, currency}] ·
     `end_sessions` true: CSRF tokens become stale · `users` {name: password}.
     """
     plain: Mapping[str, type[Any]] = {one.name: _kind(one.name) for one in fields(Switches)}
@@ -87,12 +88,16 @@ def _handlers(tenant: Tenant, door: Door) -> Mapping[str, Callable[[Any], object
         custom.company_codes.update({one["code"]: CompanyCode(**one) for one in given})
         plant_company_codes(tenant)
 
+    def delete(fields: Any) -> None:
+        tenant.delete_fields(deletable(fields, {name: entity.custom for name, entity in tenant.sets.items()}))
+
     return {
         "closed_periods": custom.closed_periods.update,
         "open_periods": custom.closed_periods.difference_update,
         "locked": custom.locked.update,
         "unlocked": custom.locked.difference_update,
         "custom_fields": fields_of,
+        DELETED_FIELDS: delete,
         "company_codes": companies,
         "end_sessions": lambda wanted: door.end_sessions() if flag("end_sessions", wanted) else None,
         "users": lambda given: door.users.update({n: CommunicationUser(n, p) for n, p in given.items()}),

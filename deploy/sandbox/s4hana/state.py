@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deploy.sandbox.s4hana.customizing import Customizing
 from deploy.sandbox.s4hana.schema import EntitySet, Property, Service, entity_sets, load_services
+from deploy.sandbox.s4hana.values import initial
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -72,7 +73,9 @@ class Table:
         return self._indexes[field]
 
     def insert(self, row: Row) -> Row:
-        """Add a row; its key must be free."""
+        """Add a row; its key must be free. Deleted fields hold their initial value, should they come back."""
+        for prop in self.entity.deleted.values():
+            row.setdefault(prop.name, initial(prop))
         key = self.key_of(row)
         self._put(key, row)
         self._undo.append(lambda: self._take(key))
@@ -169,3 +172,10 @@ class Tenant:
         self.sets[set_name].properties[prop.name] = prop
         for row in self.table(set_name).rows.values():
             row.setdefault(prop.name, "" if prop.kind == "String" else None)
+
+    def delete_fields(self, deleted: Mapping[str, Collection[str]]) -> None:
+        """These custom fields, by set, are gone for who asks, and all others there."""
+        for name, entity in self.sets.items():
+            entity.properties.update(entity.deleted)
+            entity.deleted.clear()
+            entity.deleted.update({gone: entity.properties.pop(gone) for gone in deleted.get(name, ())})

@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from deploy.sandbox.kit.switches import flag, taken
+from deploy.sandbox.kit.switches import DELETED_FIELDS, deletable, flag, taken
 from deploy.sandbox.salesforce.automation import SALES_CLOUD, Automation
 from deploy.sandbox.salesforce.bus import EventBus, replay_ids
 from deploy.sandbox.salesforce.changes import CAPTURED, Caller, ChangeFeed
@@ -101,8 +101,8 @@ class Org:
             self.records.ahead = timedelta(seconds=taken(name, value, float))
         elif name == "calls_allowed":
             self.calls_allowed = taken(name, value, int)
-        elif name == "deleted_fields":
-            self.schema.delete_fields(dict(value))
+        elif name == DELETED_FIELDS:
+            self.schema.delete_fields(deletable(value, self.schema.custom()))
         else:
             self._switch_events(name, value)
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from shared.documents import read_yaml
 
 _NOTATION = re.compile(r"^(?P<kind>\w+)(\((?P<argument>.*?)\))?(?P<flags>( [\w]+(=[^ ]+)?)*)$")
 NUMBERS = frozenset({"int", "double", "currency", "percent"})
@@ -151,24 +151,22 @@ class Schema(dict[str, SObject]):
         """The same objects, none of their fields deleted, for an administrator of one org to change."""
         return Schema({name: replace(sobject, deleted=set()) for name, sobject in self.items()})
 
+    def custom(self) -> dict[str, set[str]]:
+        """What an administrator added, by object."""
+        return {name: {one.name for one in sobject.fields.values() if one.is_custom} for name, sobject in self.items()}
+
     def delete_fields(self, deleted: Mapping[str, Iterable[str]]) -> None:
-        """These custom fields, by object, are deleted and all others there. Raises ValueError for what is none."""
-        wanted = {name: set(map(str, fields)) for name, fields in deleted.items()}
-        for name, fields in wanted.items():
-            custom = {one.name for one in self[name].fields.values() if one.is_custom} if name in self else set[str]()
-            if strange := fields - custom:
-                message = f"{name} has no custom field {', '.join(sorted(strange))}"
-                raise ValueError(message)
+        """These custom fields, by object, are deleted and all others there."""
         for name, sobject in self.items():
             sobject.deleted.clear()
-            sobject.deleted.update(wanted.get(name, ()))
+            sobject.deleted.update(deleted.get(name, ()))
 
 
 def read_schema(*files: Path) -> Schema:
     """The objects of all files; a later file may add fields to an object of an earlier one."""
     merged: dict[str, dict[str, Any]] = {}
     for file in files:
-        document: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text("utf-8"))
+        document: dict[str, dict[str, Any]] = read_yaml(file.read_text("utf-8"))
         for name, facts in document.items():
             held = merged.setdefault(name, {"fields": {}})
             merged[name] = {**held, **facts, "fields": {**held["fields"], **facts["fields"]}}

@@ -9,12 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from experience_apis.desk.pages import page_environment, page_language
 from experience_apis.wording.catalog import LANGUAGES, Wording
+from shared.documents import read_yaml
 
 _INSTANTS = {"en": "%d %b %Y, %H:%M UTC", "de": "%d.%m.%Y, %H:%M UTC"}
 
@@ -23,7 +23,7 @@ _INSTANTS = {"en": "%d %b %Y, %H:%M UTC", "de": "%d.%m.%Y, %H:%M UTC"}
 def page_wording(language: str) -> Wording:
     """The texts of these pages in a language."""
     text = files("experience_apis.identity.pages").joinpath(f"{language}.yaml").read_text("utf-8")
-    families: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
+    families: Mapping[str, Mapping[str, str]] = read_yaml(text)
     return Wording(language, {f"{name}.{key}": said for name, told in families.items() for key, said in told.items()})
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from experience_apis.identity.people.passwords import PasswordKeeper, password_fault
 from experience_apis.identity.people.records import People, Person
 from experience_apis.identity.roles import RoleBook
+from shared.documents import read_yaml
 
 CUSTOMER_ROLE = "customer"
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
@@ -79,7 +80,7 @@ class UsersFile(BaseModel):
 def read_users_file(path: Path, book: RoleBook) -> UsersFile:
     """The file's people, checked; ValueError names file, place and reason, never a password."""
     try:
-        content: Any = yaml.safe_load(path.read_text("utf-8"))
+        content: Any = read_yaml(path.read_text("utf-8"))
         seeds = UsersFile.model_validate(content)
     except OSError as error:
         raise ValueError(f"users_file {path}: {error.strerror}") from None

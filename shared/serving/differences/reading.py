@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import yaml
 
+from shared.documents import read_yaml
 from shared.serving.differences.changes import Node
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ADD_UP = frozenset({"properties", "patternProperties", "required", "title", "description", "examples", "example"})
 _WORDS = ("title", "description", "examples", "example", "$comment", "externalDocs", "xml")
 _BESIDE = frozenset({*_WORDS, "default", "deprecated", "readOnly", "writeOnly", "discriminator", "$defs"})
@@ -36,7 +36,7 @@ def parsed(text: str, name: str) -> Node:
     Raises: DocumentUnreadable.
     """
     try:
-        document: Any = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, written in C where there is one
+        document: Any = read_yaml(text)
     except yaml.YAMLError as error:
         raise DocumentUnreadable(f"{name}: {error}") from error
     if not isinstance(document, dict) or not {"openapi", "asyncapi"} & cast("Node", document).keys():

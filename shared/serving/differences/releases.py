@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from shared.documents import read_yaml
 from shared.serving.differences.changes import Node
 from shared.serving.differences.gate import NOT_YET, against_last
 from shared.serving.differences.published import NUMBER, Current, Release, digest, ordered
@@ -36,7 +37,7 @@ class Shelf:
         if not self._register.exists():
             return {}
         try:
-            told: Any = yaml.safe_load(self._register.read_text(encoding="utf-8"))
+            told: Any = read_yaml(self._register.read_text(encoding="utf-8"))
             return {
                 name: tuple(
                     sorted(

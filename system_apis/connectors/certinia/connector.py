@@ -26,15 +26,17 @@ from system_apis.connectors.certinia.payloads import (
 )
 from system_apis.connectors.certinia.projects import Projects, patience_of
 from system_apis.connectors.certinia.timecards import Timecards
+from system_apis.dialects.marks import Mark, page_by_change, start
 from system_apis.dialects.salesforce.capture import Followed
 from system_apis.dialects.salesforce.feed import Feed, FeedSettings, follows
-from system_apis.dialects.salesforce.marks import Family, Mark, start
+from system_apis.dialects.salesforce.marks import Family
 from system_apis.dialects.salesforce.soql import columns, soql_instant
 from system_apis.dialects.salesforce.stamps import hint_key
 from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint, FeedReading
+from system_apis.ports.outcomes import canonical_record
 from system_apis.ports.schema import FieldFacts
 
 Row = TypeVar("Row", bound=Payload)
@@ -120,20 +122,21 @@ class CertiniaConnector:
     async def _page(
         self, family: Family, model: type[Row], make: Callable[[Row], Item | None], after: Mark | None, limit: int
     ) -> Page[Item]:
-        """Rows by their own change, each once; one that changed while we read is left for a later page."""
+        """Rows by their own change."""
         head = f"SELECT {columns(model, self._fields)} FROM {family.sobject}"
-        while True:
-            marks, horizon = await self._wire.changed(family, after, limit)
-            rows = await self._wire.rows_by_id(head, [mark.ref for mark in marks], model, family.where)
-            placed = sorted(((Mark(row.system_modstamp, row.id), row) for row in rows), key=lambda pair: pair[0])
-            told = [row for mark, row in placed if horizon is None or mark <= horizon]
-            made = [mapping.mapped(self._binding, row.id, lambda row=row: make(row)) for row in told]
-            items = tuple(item for item in made if item is not None)
-            if horizon is None:
-                return Page(items=items)
-            after = horizon
-            if items:
-                return Page(items=items, next_cursor=after.packed())
+
+        async def candidates(mark: Mark | None) -> tuple[list[Mark], Mark | None]:
+            return await self._wire.changed(family, mark, limit)
+
+        async def rows(refs: list[str]) -> list[tuple[Mark, Row]]:
+            found = await self._wire.rows_by_id(head, refs, model, family.where)
+            return [(Mark(row.system_modstamp, row.id), row) for row in found]
+
+        def made(row: Row) -> Item | None:
+            with canonical_record(self._binding.system, f"record {row.id}"):
+                return make(row)
+
+        return await page_by_change(after, candidates, rows, made)
 
     # --- billing ---------------------------------------------------------------------------------------------------
     async def mark_billed(self, mark: BillingMark) -> Written:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
-
-from pydantic import ValidationError
 
 from shared.canonical.billing import BillingMark
 from shared.canonical.money import Money
 from shared.canonical.opportunities import BillingModel
 from shared.canonical.projects import MilestonePlan, PlacedPart, Project, ProjectPlan, Workstream
 from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
-from shared.errors.taxonomy import FieldFinding, VendorDrift
+from shared.errors.taxonomy import VendorDrift
 from system_apis.connectors.certinia.payloads import (
     Billable,
     EventPayload,
@@ -36,16 +34,6 @@ _NOTES: Final = 255
 _ONE: Final = timedelta(days=1)
 _FIXED: Final = "Fixed Price"
 _HOURLY: Final = "Time and Materials"
-
-
-def mapped(binding: Binding, ref: str, make: Callable[[], Model]) -> Model:
-    """What `make` makes of a row; a value the canonical model refuses is VendorDrift naming row and field."""
-    try:
-        return make()
-    except ValidationError as error:
-        findings = [FieldFinding(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-        told = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
-        raise VendorDrift(f"{binding.system} row {ref} cannot be read: {told}", findings=findings) from error
 
 
 def _version(moment: datetime, *content: object) -> str:

@@ -22,6 +22,7 @@ from system_apis.dialects.salesforce.soql import columns, soql_instant, soql_tex
 from system_apis.dialects.salesforce.wire import SalesforceWire
 from system_apis.fields import FieldMap
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import canonical_record
 
 _ACTION, _WAIT = "pse__ActionCPFTAccounts", 20
 _OPEN, _CLOSED = "In Progress", "Canceled"
@@ -59,9 +60,8 @@ class Projects:
     def _made(
         self, row: ProjectPayload, project_id: str, phases: Mapping[str, str], milestones: Mapping[str, str]
     ) -> Project:
-        return mapping.mapped(
-            self._binding, row.id, lambda: mapping.to_project(row, project_id, self._binding, phases, milestones)
-        )
+        with canonical_record(self._binding.system, f"record {row.id}"):
+            return mapping.to_project(row, project_id, self._binding, phases, milestones)
 
     async def create(self, plan: ProjectPlan) -> Project:
         """The project and its parts; whatever stands already is kept."""

@@ -6,16 +6,17 @@ from datetime import datetime
 
 from shared.canonical.references import Page
 from shared.canonical.time import TimeEntry
-from shared.errors.taxonomy import FieldFinding, InvalidRequest
-from shared.outbound import pack_cursor, unpack_cursor
+from shared.outbound import foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.connectors.certinia import mapping
 from system_apis.connectors.certinia.billing import Billing
 from system_apis.connectors.certinia.payloads import HEADER, SPLIT, TimecardPayload
-from system_apis.dialects.salesforce.marks import Family, Mark, start
+from system_apis.dialects.marks import Mark, start
+from system_apis.dialects.salesforce.marks import Family
 from system_apis.dialects.salesforce.soql import columns, soql_instant
 from system_apis.dialects.salesforce.wire import SalesforceWire
 from system_apis.fields import FieldMap
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import canonical_record
 
 _OURS = "pse__Project__r.Throughline_Id__c"
 _DAYS_A_WEEK = 3  # how many entries a timecard has by experience; more only make the page end earlier
@@ -68,9 +69,10 @@ class Timecards:
 
         def entries(card: TimecardPayload) -> tuple[TimeEntry, ...]:
             emptied = since is not None and card.created_at < since
-            return mapping.to_time_entries(card, self._binding, billed, with_emptied=emptied)
+            with canonical_record(self._binding.system, f"record {card.id}"):
+                return mapping.to_time_entries(card, self._binding, billed, with_emptied=emptied)
 
-        return [(mark, mapping.mapped(self._binding, card.id, lambda card=card: entries(card))) for mark, card in told]
+        return [(mark, entries(card)) for mark, card in told]
 
 
 def _packed(after: Mark | None, place: Mark | None = None, done: int = 0) -> str:
@@ -86,6 +88,5 @@ def _part(cursor: str | None) -> tuple[str, int]:
     state = unpack_cursor(cursor)
     place, done = state.get("place"), state.get("done")
     if not isinstance(place, str) or type(done) is not int or done < 0:
-        finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
-        raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding])
+        raise foreign_cursor()
     return place, done

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from shared.canonical.billing import BillingSchedule, ErpContract
 from shared.canonical.catalog import LegalEntity, RateCard, ServiceItem
@@ -15,21 +12,22 @@ from shared.canonical.customers import Customer
 from shared.canonical.invoices import Invoice, InvoiceDraft, Payment
 from shared.canonical.projects import Project, ProjectPlan
 from shared.canonical.references import Page, Written
-from shared.errors.taxonomy import VendorRejected
 from system_apis.connectors.dynamics_finance import mapping, metadata
 from system_apis.connectors.dynamics_finance.client import FinanceClient
 from system_apis.connectors.dynamics_finance.delivery import Delivery
 from system_apis.connectors.dynamics_finance.directory import Directory
 from system_apis.connectors.dynamics_finance.documents import Documents
-from system_apis.connectors.dynamics_finance.errors import canonical
 from system_apis.connectors.dynamics_finance.invoicing import Invoicing
 from system_apis.connectors.dynamics_finance.ledger import Ledger
 from system_apis.connectors.dynamics_finance.options import read_options
 from system_apis.connectors.dynamics_finance.payloads import LedgerRow, PriceRow
+from system_apis.connectors.dynamics_finance.rows import VENDOR
 from system_apis.manifest import load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint
+from system_apis.ports.outcomes import canonical
 from system_apis.ports.schema import FieldFacts
+from system_apis.ports.writers import Writers
 
 
 def open_connector(binding: Binding) -> DynamicsFinanceConnector:
@@ -50,7 +48,7 @@ class DynamicsFinanceConnector:
         self._delivery = Delivery(binding, self._client, self._directory, options)
         self._ledger = Ledger(binding, self._client, self._directory, documents, options)
         self._invoicing = Invoicing(self._client, documents, self._ledger, options)
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._writers = Writers(self._directory.forget)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -72,25 +70,25 @@ class DynamicsFinanceConnector:
     async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
         """Companies that carry a code of ours."""
         companies = await self._directory.read_companies()
-        with canonical():
+        with canonical(VENDOR):
             return tuple(mapping.to_legal_entity(self._binding, row, currency) for row, currency in companies.values())
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
         """What companies of ours sell services as, once per product code."""
         rows, codes = await self._directory.read_items(), await self._directory.codes()
-        with canonical():
+        with canonical(VENDOR):
             return mapping.to_service_items(self._binding, rows, codes)
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         """Price groups with their effective-dated hourly prices by role."""
         rows = await self._client.select("rate", PriceRow)
-        with canonical():
+        with canonical(VENDOR):
             return mapping.to_rate_cards(self._binding, rows)
 
     # --- delivery ----------------------------------------------------------------------------------------------------
     async def amend_customer(self, customer: Customer, legal_entity_code: str) -> Written:
         """Looked up by our id in that company, else made."""
-        async with self._writing(customer.id):
+        async with self._writers.of(customer.id):
             return await self._delivery.amend_customer(customer, legal_entity_code)
 
     async def find_customer(self, customer_id: str) -> Written | None:
@@ -99,7 +97,7 @@ class DynamicsFinanceConnector:
 
     async def amend_project(self, plan: ProjectPlan) -> Project:
         """Project with a sub-project per workstream; its contract is made bare where there is none yet."""
-        async with self._writing(plan.id), self._writing(plan.contract_id):
+        async with self._writers.of(plan.id), self._writers.of(plan.contract_id):
             return await self._delivery.amend_project(plan)
 
     async def find_project(self, project_id: str) -> Project | None:
@@ -108,12 +106,12 @@ class DynamicsFinanceConnector:
 
     async def close_project(self, project_id: str) -> None:
         """To the stage that takes no more postings."""
-        async with self._writing(project_id):
+        async with self._writers.of(project_id):
             await self._delivery.close_project(project_id)
 
     async def amend_contract(self, contract: ErpContract) -> Written:
         """The project contract with its terms, and its billing rules where Project Operations keeps them."""
-        async with self._writing(contract.id):
+        async with self._writers.of(contract.id):
             return await self._delivery.amend_contract(contract)
 
     async def find_contract(self, contract_id: str) -> Written | None:
@@ -122,7 +120,7 @@ class DynamicsFinanceConnector:
 
     async def amend_billing_schedule(self, schedule: BillingSchedule) -> Written:
         """On-account forecasts of the contract."""
-        async with self._writing(schedule.contract_id):
+        async with self._writers.of(schedule.contract_id):
             return await self._delivery.amend_billing_schedule(schedule)
 
     async def find_billing_schedule(self, schedule_id: str) -> Written | None:
@@ -132,7 +130,7 @@ class DynamicsFinanceConnector:
     # --- receivables -------------------------------------------------------------------------------------------------
     async def create_invoice(self, draft: InvoiceDraft) -> Invoice:
         """Post once; recognised by our id."""
-        async with self._writing(draft.id):
+        async with self._writers.of(draft.id):
             return await self._invoicing.create(draft)
 
     async def find_invoice(self, invoice_id: str) -> Invoice | None:
@@ -146,14 +144,3 @@ class DynamicsFinanceConnector:
     async def list_payments(self, *, modified_since: datetime | None, cursor: str | None, limit: int) -> Page[Payment]:
         """Posted customer payments by change."""
         return await self._ledger.list_payments(modified_since, cursor, limit)
-
-    @asynccontextmanager
-    async def _writing(self, identifier: str) -> AsyncGenerator[None]:
-        """One writer per record; a refusal empties the directory."""
-        lock = self._locks.setdefault(identifier, asyncio.Lock())
-        async with lock:
-            try:
-                yield
-            except VendorRejected:
-                self._directory.forget()
-                raise

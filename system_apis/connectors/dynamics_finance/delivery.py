@@ -15,7 +15,6 @@ from shared.errors.taxonomy import NotFound, OutcomeUnknown, StaleVersion
 from system_apis.connectors.dynamics_finance import mapping
 from system_apis.connectors.dynamics_finance.client import Change, FinanceClient
 from system_apis.connectors.dynamics_finance.directory import Directory
-from system_apis.connectors.dynamics_finance.errors import begun, canonical
 from system_apis.connectors.dynamics_finance.mapping import OUT_OF_USE, Values, to_number, to_written
 from system_apis.connectors.dynamics_finance.options import Options
 from system_apis.connectors.dynamics_finance.payloads import (
@@ -29,6 +28,7 @@ from system_apis.connectors.dynamics_finance.payloads import (
 )
 from system_apis.connectors.dynamics_finance.rows import VENDOR
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import begun, canonical
 
 Row = TypeVar("Row", bound=Payload)
 _ATTEMPTS = 3
@@ -62,7 +62,7 @@ class Delivery:
     ) -> Row:
         """The row after it got these values."""
         await self._changed(entity, model, found, key, values, equal)
-        with begun(f"{entity} {key}"):
+        with begun(VENDOR, f"{entity} {key}"):
             return await self._read_back(entity, model, equal)
 
     async def _read_back(self, entity: str, model: type[Row], equal: Values) -> Row:
@@ -113,7 +113,7 @@ class Delivery:
         )
         entity = await self._directory.project_entity()
         equal: Values = {"company": company, "external_id": plan.id}
-        with begun(f"contract {contract.number}"):
+        with begun(VENDOR, f"contract {contract.number}"):
             found = await self._client.one(entity, ProjectRow, equal)
         values = mapping.from_project(plan, self._start(entity, plan.start_on))
         fixed: Values = {
@@ -122,12 +122,12 @@ class Delivery:
             "group": self._group(plan.workstreams),
             "contract": contract.number,
         }
-        with begun(f"project {plan.id}"):
+        with begun(VENDOR, f"project {plan.id}"):
             row = await self._placed(entity, found, fixed, values, equal)
             children = {child.external_id: child for child in await self._children(entity, row)}
             placed = [await self._workstream(entity, row, children.get(one.id), one) for one in plan.workstreams]
         kept = [child for child in children.values() if child.external_id not in {one.external_id for one in placed}]
-        with canonical():
+        with canonical(VENDOR):
             return mapping.to_project(self._binding, row, [*placed, *kept])
 
     async def _placed(
@@ -170,7 +170,7 @@ class Delivery:
         row = await self._client.one(entity, ProjectRow, {"external_id": project_id})
         if row is None or row.stage == OUT_OF_USE:
             return None
-        with canonical():
+        with canonical(VENDOR):
             return mapping.to_project(self._binding, row, await self._children(entity, row))
 
     async def close_project(self, project_id: str) -> None:
@@ -199,7 +199,7 @@ class Delivery:
             if entity == "contract_in_operations":
                 values["customer"] = account
             row = await self._client.create(entity, ContractRow, values)
-        with begun(f"contract {contract_id}"):
+        with begun(VENDOR, f"contract {contract_id}"):
             place: Values = {"company": company, "contract": number}
             source = await self._client.one("funding_source", FundingSourceRow, place)
             if source is None:
@@ -220,7 +220,7 @@ class Delivery:
         await self._directory.items(company, (line.item_code for line in contract.lines))
         term = await self._directory.term(company, contract.payment_terms_days)
         row, source = await self._contract(company, contract.id, contract.reference, account, contract.currency)
-        with begun(f"contract {contract.id}"):
+        with begun(VENDOR, f"contract {contract.id}"):
             terms: Values = {"purchase_order": contract.purchase_order or "", "terms": term}
             payer: Values = {"company": company, "contract": row.number, "number": source.number}
             await self._changed("funding_source", FundingSourceRow, source, payer, terms, payer)
@@ -284,7 +284,7 @@ class Delivery:
                 changes.append(Change(key, amended, found.etag))
         changes += [Change({"company": gone.company, "number": gone.number}, None, gone.etag) for gone in held.values()]
         await self._client.change_set("schedule_entry", inserts, changes)
-        with begun(f"schedule {schedule.id}"):
+        with begun(VENDOR, f"schedule {schedule.id}"):
             placed = await self._brought(contract_entity, ContractRow, row, at, {"schedule_id": schedule.id}, at)
         return to_written(self._binding, schedule.id, placed, placed.number, was_created=not row.schedule_id)
 

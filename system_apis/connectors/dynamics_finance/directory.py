@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from shared.errors.taxonomy import FieldFinding, NotFound, UnknownReference, VendorDrift
 from system_apis.connectors.dynamics_finance.client import FinanceClient
@@ -23,28 +22,9 @@ from system_apis.connectors.dynamics_finance.payloads import (
     TermRow,
 )
 from system_apis.connectors.dynamics_finance.rows import VENDOR, chunks
+from system_apis.ports.kept import Kept, keep
 
-FRESH_SECONDS: Final = 60.0
-MOST_KEPT: Final = 50_000
 _HUNDRED: Final = Decimal(100)
-Content = TypeVar("Content")
-
-
-class _Kept(Generic[Content]):
-    """Something read whole, read again when it is old."""
-
-    def __init__(self, read: Callable[[], Awaitable[Content]]) -> None:
-        self._read = read
-        self._content: Content | None = None
-        self._at = 0.0
-        self._lock = asyncio.Lock()
-
-    async def get(self, *, younger_than: float = FRESH_SECONDS) -> Content:
-        async with self._lock:
-            if self._content is None or time.monotonic() - self._at > younger_than:
-                self._content = await self._read()
-                self._at = time.monotonic()
-            return self._content
 
 
 class Directory:
@@ -53,17 +33,21 @@ class Directory:
     def __init__(self, client: FinanceClient, options: Options) -> None:
         self._client = client
         self._options = options
-        self.forget()
-
-    def forget(self) -> None:
-        """The product refused a reference: nothing kept is trusted any more."""
-        self._companies = _Kept(self.read_companies)
-        self._categories = _Kept(self._read_categories)
-        self._terms = _Kept(self._read_terms)
-        self._tax_groups = _Kept(self._read_tax_groups)
+        self._companies = Kept(self.read_companies)
+        self._categories = Kept(self._read_categories)
+        self._terms = Kept(self._read_terms)
+        self._tax_groups = Kept(self._read_tax_groups)
         self._accounts: dict[tuple[str, str], str] = {}
         self._projects: dict[str, ProjectRow] = {}
         self._operations: bool | None = None
+
+    def forget(self) -> None:
+        """The product refused a reference: nothing kept is trusted any more."""
+        for kept in (self._companies, self._categories, self._terms, self._tax_groups):
+            kept.forget()
+        self._accounts.clear()
+        self._projects.clear()
+        self._operations = None
 
     # --- companies ---------------------------------------------------------------------------------------------------
     async def read_companies(self) -> dict[str, tuple[LegalEntityRow, str]]:
@@ -88,10 +72,10 @@ class Directory:
         return (await self._company(code))[1]
 
     async def _company(self, code: str) -> tuple[LegalEntityRow, str]:
-        for age in (FRESH_SECONDS, 0.0):
-            if found := (await self._companies.get(younger_than=age)).get(code):
-                return found
-        raise _unknown("legal_entity_code", f"{VENDOR} has no legal entity {code}")
+        found = await self._companies.find(lambda held: held.get(code))
+        if found is None:
+            raise _unknown("legal_entity_code", f"{VENDOR} has no legal entity {code}")
+        return found
 
     async def codes(self) -> dict[str, str]:
         """Company → our code."""
@@ -129,15 +113,11 @@ class Directory:
 
     async def items(self, company: str, codes: Iterable[str]) -> Mapping[str, tuple[CategoryRow, str]]:
         """Item → its row and project category in a company. Raises UnknownReference naming one that is not there."""
-        wanted = set(codes)
-        for age in (FRESH_SECONDS, 0.0):
-            kept = await self._categories.get(younger_than=age)
-            found = {code: kept[company, code] for code in wanted if (company, code) in kept}
-            if len(found) == len(wanted):
-                break
-        else:
-            missing = min(wanted - found.keys())
-            raise _unknown("item_code", f"{VENDOR} has no service item {missing} in company {company}")
+        places = {(company, code) for code in codes}
+        kept = await self._categories.holding(lambda held: places <= held.keys())
+        if missing := places - kept.keys():
+            raise _unknown("item_code", f"{VENDOR} has no service item {min(missing)[1]} in company {company}")
+        found = {code: kept[company, code] for _, code in places}
         if bare := [code for code, (row, _) in found.items() if not row.revenue_account]:
             raise _unknown("item_code", f"{VENDOR} keeps no revenue account for service item {min(bare)}")
         return found
@@ -165,9 +145,9 @@ class Directory:
     async def tax_group(self, company: str, rate: Decimal) -> str:
         """The sales tax group of that rate. Raises UnknownReference where tax is due and there is none."""
         percent = (rate * _HUNDRED).normalize()
-        for age in (FRESH_SECONDS, 0.0):
-            if found := (await self._tax_groups.get(younger_than=age)).get((company, percent)):
-                return found
+        found = await self._tax_groups.find(lambda held: held.get((company, percent)))
+        if found:
+            return found
         if not rate:
             return ""
         raise _unknown("tax_rate", f"{VENDOR} has no sales tax group of {percent:f} % in company {company}")
@@ -202,9 +182,7 @@ class Directory:
 
     def keep_account(self, company: str, customer_id: str, account: str) -> None:
         """Remember an account that was just seen."""
-        if len(self._accounts) >= MOST_KEPT:
-            self._accounts.clear()
-        self._accounts[company, customer_id] = account
+        keep(self._accounts, (company, customer_id), account)
 
     async def customers(self, accounts: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """(Company, account) → our id, of those that carry one."""
@@ -227,10 +205,7 @@ class Directory:
         found = await self._client.one(await self.project_entity(), ProjectRow, {"external_id": project_id})
         if found is None:
             raise NotFound(f"{VENDOR} has no project with our id {project_id}; it must be written first")
-        if len(self._projects) >= MOST_KEPT:
-            self._projects.clear()
-        self._projects[project_id] = found
-        return found
+        return keep(self._projects, project_id, found)
 
 
 def _finding(field: str) -> FieldFinding:

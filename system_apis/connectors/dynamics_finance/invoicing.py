@@ -11,11 +11,11 @@ from shared.errors.taxonomy import OutcomeUnknown, PeriodClosed, VendorRejected
 from system_apis.connectors.dynamics_finance import receivables
 from system_apis.connectors.dynamics_finance.client import FinanceClient
 from system_apis.connectors.dynamics_finance.documents import FREE_TEXT, Documents, figures, standing
-from system_apis.connectors.dynamics_finance.errors import begun
 from system_apis.connectors.dynamics_finance.ledger import Ledger
 from system_apis.connectors.dynamics_finance.options import Options
 from system_apis.connectors.dynamics_finance.payloads import DocumentLineRow, DocumentRow
 from system_apis.connectors.dynamics_finance.rows import VENDOR
+from system_apis.ports.outcomes import begun
 
 
 class Invoicing:
@@ -51,7 +51,7 @@ class Invoicing:
         if document is not None:
             await self._documents.remove(document)
         written = await self._documents.compose(draft)
-        with begun(f"the document of invoice {draft.id}"):
+        with begun(VENDOR, f"the document of invoice {draft.id}"):
             document = await self._documents.put(written)
             lines = await self._documents.lines(document)
             if not self._is_drafted(lines, draft):
@@ -78,7 +78,7 @@ class Invoicing:
         raise VendorRejected(f"{VENDOR} holds another invoice under {draft.id}: {differences}")
 
     async def _post(self, document: DocumentRow, draft: InvoiceDraft) -> Invoice:
-        with begun(f"the document of invoice {draft.id}"):
+        with begun(VENDOR, f"the document of invoice {draft.id}"):
             if self._options.posting == "batch":
                 await self._documents.ready(document)
                 posted = await self._awaited(draft.id)

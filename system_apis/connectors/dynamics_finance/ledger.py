@@ -10,13 +10,12 @@ from typing import Final
 
 from shared.canonical.invoices import Invoice, Payment
 from shared.canonical.references import Page
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, OutcomeUnknown, VendorDrift
-from shared.outbound import pack_cursor, unpack_cursor
+from shared.errors.taxonomy import FieldFinding, OutcomeUnknown, VendorDrift
+from shared.outbound import foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.connectors.dynamics_finance import mapping, receivables
 from system_apis.connectors.dynamics_finance.client import FinanceClient
 from system_apis.connectors.dynamics_finance.directory import Directory
 from system_apis.connectors.dynamics_finance.documents import FREE_TEXT, PROPOSAL, Documents
-from system_apis.connectors.dynamics_finance.errors import canonical
 from system_apis.connectors.dynamics_finance.options import Options
 from system_apis.connectors.dynamics_finance.payloads import (
     CategoryRow,
@@ -33,6 +32,7 @@ from system_apis.connectors.dynamics_finance.rows import VENDOR, chunks, member,
 from system_apis.dialects.odata import literal
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint
+from system_apis.ports.outcomes import canonical
 
 OVERLAP: Final = timedelta(minutes=2)
 LARGEST_PAGE: Final = 1_000
@@ -69,7 +69,7 @@ class Ledger:
         else:
             tax = (await self._tax(equal)).tax
         codes = await self._directory.codes()
-        with canonical():
+        with canonical(VENDOR):
             return receivables.to_invoice(
                 self._binding,
                 entry,
@@ -115,7 +115,7 @@ class Ledger:
         documents, voided = found
         nets = await self._nets(documents, [entry for entry in entries if entry.kind == "Project"])
         codes = await self._directory.codes()
-        with canonical():
+        with canonical(VENDOR):
             invoices = tuple(
                 receivables.to_invoice(
                     self._binding,
@@ -196,7 +196,7 @@ class Ledger:
             self._settled(entries), self._directory.customers((entry.company, entry.account) for entry in entries)
         )
         ours = await self._our_ids([place for places in settled.values() for place, _ in places])
-        with canonical():
+        with canonical(VENDOR):
             payments = tuple(
                 receivables.to_payment(
                     self._binding,
@@ -337,5 +337,4 @@ def _place(cursor: str) -> tuple[str, int]:
     try:
         return mapping.moment_text(datetime.fromisoformat(str(state["at"]))), int(str(state["id"]))
     except (KeyError, ValueError) as error:
-        findings = [FieldFinding("cursor", "must be the next_cursor of an earlier answer")]
-        raise InvalidRequest("The cursor is not one that this list gave out.", findings=findings) from error
+        raise foreign_cursor() from error

@@ -11,6 +11,7 @@ from shared.canonical.money import Money, minor_digits, rounded
 from system_apis.connectors.dynamics_finance.mapping import LONG, SHORT, Values, to_money, to_version
 from system_apis.connectors.dynamics_finance.payloads import DocumentRow, TransactionRow
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import departures
 
 
 def shares(tax: Money, nets: Sequence[Money]) -> list[Decimal]:
@@ -134,15 +135,7 @@ def to_payment(
 
 def differences(invoice: Invoice, draft: InvoiceDraft) -> str:
     """Where an invoice departs from its draft; empty when it does not."""
-    pairs = (
-        ("net", invoice.net, draft.net),
-        ("tax", invoice.tax, draft.tax),
-        ("gross", invoice.gross, draft.gross),
-        ("legal entity", invoice.legal_entity_code, draft.legal_entity_code),
-        ("period", invoice.period, draft.period),
-        ("day", invoice.invoice_on, draft.invoice_on),
-    )
-    return "; ".join(f"{name} is {there}, not {ours}" for name, there, ours in pairs if there != ours)
+    return departures(invoice, draft, ("day", invoice.invoice_on, draft.invoice_on))
 
 
 def expected_tax(draft: InvoiceDraft) -> Decimal:

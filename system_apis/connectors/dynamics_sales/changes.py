@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound, VendorRejected
+from shared.errors.taxonomy import InvalidRequest, NotFound, VendorRejected
 from shared.outbound import drift, pack_cursor, unpack_cursor
 from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Json, Query, Tracked
 from system_apis.connectors.dynamics_sales.payloads import Payload
+from system_apis.dialects.marks import Mark
 from system_apis.ports.changes import ChangedEntity, ChangeHint, FeedReading
 
 _MOST_ROWS = 5000
@@ -43,33 +44,9 @@ class Family:
         return (self.own, self.child) if self.child else (self.own,)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mark:
-    """A place in the order of change: instant, then record."""
-
-    at: datetime
-    ref: str
-
-    def packed(self) -> str:
-        """As an opaque cursor."""
-        return pack_cursor({"at": instant(self.at), "ref": self.ref})
-
-
 def instant(moment: datetime) -> str:
     """The instant as conditions write it, to the second as stamps are kept, rounded down."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def start(since: datetime | None, cursor: str | None) -> Mark | None:
-    """Where a list begins: behind the cursor, else at the instant, else at the beginning. Raises InvalidRequest."""
-    if cursor is None:
-        return Mark(since.astimezone(UTC).replace(microsecond=0), "") if since else None
-    state = unpack_cursor(cursor)
-    try:
-        return Mark(datetime.fromisoformat(str(state["at"])), str(state["ref"]))
-    except (KeyError, ValueError) as error:
-        finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
-        raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from shared.canonical.opportunities import DeliveryStatus, InvoiceStatus, Opport
 from shared.canonical.references import Page
 from shared.errors.taxonomy import NotFound
 from shared.outbound import drift
-from system_apis.connectors.dynamics_sales.changes import Changes, Family, Mark, Table, start
+from system_apis.connectors.dynamics_sales.changes import Changes, Family, Table
 from system_apis.connectors.dynamics_sales.client import Columns, DataverseClient, Json, Query, is_id
 from system_apis.connectors.dynamics_sales.directory import Directory
 from system_apis.connectors.dynamics_sales.mapping import (
@@ -24,7 +24,6 @@ from system_apis.connectors.dynamics_sales.mapping import (
     changed_at,
     from_delivery_status,
     from_invoice_status,
-    mapped,
     to_contract,
     to_customer,
     to_opportunity,
@@ -41,11 +40,13 @@ from system_apis.connectors.dynamics_sales.payloads import (
     OpportunityPayload,
     Payload,
 )
+from system_apis.dialects.marks import Mark, page_by_change, start
 from system_apis.dialects.odata import any_of
 from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint, FeedReading
+from system_apis.ports.outcomes import canonical_record
 from system_apis.ports.schema import FieldFacts
 
 Whole = TypeVar("Whole", Deal, Agreement, Buyer)
@@ -151,7 +152,7 @@ class DynamicsSalesConnector:
         found = await self._where(self._contracts, f"{lookup} eq {UUID(opportunity_ref)}")
         if not found:
             return None
-        contracts = [mapped(self._binding, to_contract, whole) for whole in found]
+        contracts = [self._made(self._contracts, whole) for whole in found]
         stamped = zip(contracts, (whole.row.version for whole in found), strict=True)
         return max(stamped, key=lambda one: (_RANK[one[0].approval], one[1]))[0]
 
@@ -213,7 +214,11 @@ class DynamicsSalesConnector:
         found = await self._by_ids(reading, [ref]) if is_id(ref) else []
         if not found:
             raise self._unknown(reading.own.entity, ref)
-        return mapped(self._binding, reading.make, found[0])
+        return self._made(reading, found[0])
+
+    def _made(self, reading: _Reading[Whole, Item], whole: Whole) -> Item:
+        with canonical_record(self._binding.system, f"record {whole.row.id}"):
+            return reading.make(whole, self._binding)
 
     def _unknown(self, entity: str, ref: str) -> NotFound:
         return NotFound(f"{self._binding.system} has no {entity} {ref} that can be read.")
@@ -221,23 +226,16 @@ class DynamicsSalesConnector:
     async def _page(
         self, reading: _Reading[Whole, Item], since: datetime | None, cursor: str | None, limit: int
     ) -> Page[Item]:
-        """Records by the latest change of themselves and their children, each once.
+        """Records by the latest change of themselves and their children; stamps are whole seconds, rounded down."""
 
-        A candidate whose row turns out to have changed after the end of the search is left for a later page.
-        """
-        after = start(since, cursor)
-        while True:
-            marks, horizon = await self._changes.candidates(reading.family, after, limit)
-            found = await self._by_ids(reading, [mark.ref for mark in marks])
-            placed = sorted(((Mark(changed_at(one), one.row.id), one) for one in found), key=lambda pair: pair[0])
-            items = tuple(
-                mapped(self._binding, reading.make, one) for mark, one in placed if horizon is None or mark <= horizon
-            )
-            if horizon is None:
-                return Page(items=items)
-            after = horizon
-            if items:
-                return Page(items=items, next_cursor=after.packed())
+        async def candidates(after: Mark | None) -> tuple[list[Mark], Mark | None]:
+            return await self._changes.candidates(reading.family, after, limit)
+
+        async def read(refs: list[str]) -> list[tuple[Mark, Whole]]:
+            return [(Mark(changed_at(one), one.row.id), one) for one in await self._by_ids(reading, refs)]
+
+        after = start(since.replace(microsecond=0) if since else None, cursor)
+        return await page_by_change(after, candidates, read, lambda one: self._made(reading, one))
 
     async def _by_ids(self, reading: _Reading[Whole, Item], refs: Sequence[str]) -> list[Whole]:
         """Records with the rows that belong to them, all asked for together."""

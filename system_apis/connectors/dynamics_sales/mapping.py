@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
-
-from pydantic import ValidationError
 
 from shared.canonical.contracts import Contract, ContractApproval, ContractMilestone
 from shared.canonical.customers import Address, Customer
@@ -21,7 +19,7 @@ from shared.canonical.opportunities import (
     OpportunityLine,
 )
 from shared.canonical.references import SourceRef
-from shared.errors.taxonomy import FieldFinding, MappingMissing, VendorDrift
+from shared.errors.taxonomy import FieldFinding, MappingMissing
 from system_apis.connectors.dynamics_sales.payloads import (
     ACTIVE,
     FORMATTED,
@@ -50,21 +48,6 @@ def version_of(whole: Deal | Agreement | Buyer) -> str:
     """The highest row version and how many rows: a row that went shows in the second, all else in the first."""
     rows = (whole.row, *whole.children)
     return f"{max(row.version for row in rows)}-{len(rows)}"
-
-
-def mapped(binding: Binding, make: Callable[[Whole, Binding], Model], whole: Whole) -> Model:
-    """The canonical model; a value it refuses is VendorDrift naming row and field."""
-    try:
-        model = make(whole, binding)
-    except ValidationError as error:
-        listed = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-    except ValueError as error:  # a word that is none of an enumeration's, a sum that is none
-        listed = [("", str(error))]
-    else:
-        return model
-    findings = [FieldFinding(field or "(value)", reason) for field, reason in listed]
-    told = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
-    raise VendorDrift(f"{binding.system} row {whole.row.id} cannot be read: {told}", findings=findings)
 
 
 def to_opportunity(deal: Deal, binding: Binding) -> Opportunity:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hmac
-import json
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from pydantic import ValidationError
-
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotAuthenticated
+from shared.errors.taxonomy import FieldFinding, NotAuthenticated
 from system_apis.connectors.dynamics_sales.client import is_id
 from system_apis.connectors.dynamics_sales.payloads import ContextPayload, KeyValue
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint, WebhookDelivery
+from system_apis.ports.deliveries import WINDOW, is_same, read_body, unreadable
 
 _HEADER = "x-throughline-key"
-_WINDOW_SECONDS = 300
+_CONTEXT = "execution context"
 _MOMENT = re.compile(r"^/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/$")
 # Which record a table's rows tell of, and the lookup in the step's images that names it where it is not the row itself.
 _ABOUT: dict[str, tuple[ChangedEntity, str | None]] = {
@@ -34,7 +31,7 @@ class DynamicsSalesIntake:
     """WebhookIntake for one environment; the vendor signs nothing, so the step sends a key that only we know."""
 
     def __init__(self, binding: Binding) -> None:
-        self._key = binding.secret("webhook_secret").encode()
+        self._key = binding.secret("webhook_secret")
         self._header = (binding.settings.get("webhook_header") or _HEADER).lower()
         self._own_user = (binding.settings.get("application_user_id") or "").lower()
 
@@ -43,11 +40,11 @@ class DynamicsSalesIntake:
         given = delivery.headers.get(self._header, "")
         if not given:
             raise _refused(self._header, "is missing")
-        if not hmac.compare_digest(given.encode(), self._key):
+        if not is_same(self._key, given):
             raise _refused(self._header, "is not the key")
-        context = _read(delivery.body)
+        context = read_body(delivery.body, ContextPayload, _CONTEXT)
         at = _moment(context.created_on)
-        if abs((delivery.received_at - at).total_seconds()) > _WINDOW_SECONDS:
+        if abs(delivery.received_at - at) > WINDOW:
             raise _refused("OperationCreatedOn", "is outside the replay window")
         about = _ABOUT.get(context.table.lower())
         if about is None or (self._own_user and context.user_id.lower() == self._own_user):
@@ -65,29 +62,14 @@ def _refused(field: str, reason: str) -> NotAuthenticated:
     return NotAuthenticated("The delivery does not come as agreed.", findings=[FieldFinding(field, reason)])
 
 
-def _read(body: bytes) -> ContextPayload:
-    try:
-        document: Any = json.loads(body)
-        return ContextPayload.model_validate(document)
-    except ValidationError as error:
-        listed = error.errors(include_url=False, include_input=False)
-        findings = [FieldFinding(".".join(map(str, e["loc"])) or "(body)", e["msg"]) for e in listed]
-        raise InvalidRequest("The execution context cannot be read.", findings=findings) from error
-    except (ValueError, RecursionError) as error:
-        finding = FieldFinding("(body)", "is not JSON")
-        raise InvalidRequest("The execution context cannot be read.", findings=[finding]) from error
-
-
 def _moment(text: str) -> datetime:
     match = _MOMENT.match(text)
     if match is None:
-        finding = FieldFinding("OperationCreatedOn", "is not a time")
-        raise InvalidRequest("The execution context cannot be read.", findings=[finding])
+        raise unreadable(_CONTEXT, "OperationCreatedOn", "is not a time")
     try:
         return datetime.fromtimestamp(int(match[1]) / 1000, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        finding = FieldFinding("OperationCreatedOn", "is not a time")
-        raise InvalidRequest("The execution context cannot be read.", findings=[finding]) from error
+        raise unreadable(_CONTEXT, "OperationCreatedOn", "is not a time") from error
 
 
 def _parent(context: ContextPayload, lookup: str) -> str | None:

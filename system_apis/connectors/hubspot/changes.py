@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, VendorDrift
-from shared.outbound import drift, pack_cursor, unpack_cursor
+from shared.errors.taxonomy import VendorDrift
+from shared.outbound import drift, foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.connectors.hubspot.client import HubspotClient
 from system_apis.connectors.hubspot.payloads import SYSTEM, Payload
 
@@ -56,8 +56,7 @@ def start(since: datetime | None, cursor: str | None) -> Place | None:
     try:
         return Place(datetime.fromisoformat(str(state["at"])), int(state["rank"]), int(state["ref"]))
     except (KeyError, ValueError, TypeError) as error:
-        finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
-        raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
+        raise foreign_cursor() from error
 
 
 def cursor_at(place: Place) -> str:

@@ -27,7 +27,6 @@ from system_apis.connectors.hubspot.mapping import (
     from_invoice_status,
     hint_key,
     is_approved,
-    mapped,
     to_contract,
     to_customer,
     to_opportunity,
@@ -48,6 +47,7 @@ from system_apis.fields import EntityFields, FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint
+from system_apis.ports.outcomes import canonical_record
 from system_apis.ports.schema import FieldFacts
 
 _FOLDER: Final = Path(__file__).parent
@@ -230,7 +230,7 @@ class HubspotConnector:
         if not found:
             return None
         best = max(found.values(), key=lambda rows: (is_approved(rows.payload), changed_at(rows)))
-        return mapped(self._binding, to_contract, best)
+        return self._made(self._contracts, best)
 
     async def amend_delivery_status(self, opportunity_ref: str, status: DeliveryStatus) -> None:
         """The delivery properties of the deal; left alone where they stand so, since a write is a change."""
@@ -276,7 +276,11 @@ class HubspotConnector:
         rows = (await reading.rows([ref])).get(ref)
         if rows is None:
             raise NotFound(f"{self._binding.system} has no {reading.entity} {ref} that can be read.")
-        return mapped(self._binding, reading.make, rows)
+        return self._made(reading, rows)
+
+    def _made(self, reading: _Reading[Rows, Item], rows: Rows) -> Item:
+        with canonical_record(self._binding.system, f"record {rows.payload.id}"):
+            return reading.make(rows, self._binding)
 
     async def _page(
         self, reading: _Reading[Rows, Item], since: datetime | None, cursor: str | None, limit: int
@@ -290,7 +294,7 @@ class HubspotConnector:
             listed, horizon = await events(self._client, family, after, limit)
             found = await reading.rows([ref for _, ref in listed])
             told = _at_their_latest(listed, found, is_end=horizon is None)
-            items = tuple(mapped(self._binding, reading.make, rows) for rows in told)
+            items = tuple(self._made(reading, rows) for rows in told)
             if horizon is None:
                 return Page(items=items)
             if items:

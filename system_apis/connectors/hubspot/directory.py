@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
 
 from shared.errors.taxonomy import FieldFinding, Misconfigured, NotFound, VendorDrift
 from system_apis.connectors.hubspot.client import HubspotClient
 from system_apis.connectors.hubspot.payloads import OwnerFacts, PipelineFacts, PropertyFacts, SchemaFacts
+from system_apis.ports.kept import Kept
 from system_apis.ports.schema import FieldFacts
 
-Kept = TypeVar("Kept")
 _SECONDS = 300.0
 _OWN_OBJECTS = "tl_"
-
-
-class _Shelf(Generic[Kept]):
-    """One thing that was read, until it is old or somebody knows better."""
-
-    def __init__(self, read: Callable[[], Awaitable[Kept]]) -> None:
-        self._read = read
-        self._kept: tuple[float, Kept] | None = None
-        self._lock = asyncio.Lock()
-
-    async def now(self, unlike: Kept | None = None) -> Kept:
-        """What is kept; read afresh when it is old, or still that which the caller found wanting."""
-        async with self._lock:
-            kept = self._kept
-            if kept is None or time.monotonic() - kept[0] > _SECONDS or kept[1] is unlike:
-                self._kept = kept = (time.monotonic(), await self._read())
-            return kept[1]
 
 
 class Directory:
@@ -39,19 +19,19 @@ class Directory:
 
     def __init__(self, client: HubspotClient) -> None:
         self._client = client
-        self._stages = _Shelf(self._read_stages)
-        self._owners = _Shelf(self._read_owners)
-        self._schemas = _Shelf(self._read_schemas)
+        self._stages = Kept(self._read_stages, seconds=_SECONDS)
+        self._owners = Kept(self._read_owners, seconds=_SECONDS)
+        self._schemas = Kept(self._read_schemas, seconds=_SECONDS)
 
     async def is_won(self, pipeline: str, stage: str, *, seems: bool | None) -> bool:
         """Whether the pipeline's metadata says that the stage is closed and certain; its name says nothing.
 
         `seems` is what the deal itself shows: where the two differ, somebody may just have edited the pipeline.
         """
-        stages = await self._stages.now()
+        stages = await self._stages.get()
         verdict = stages.get((pipeline, stage))
         if verdict is None or verdict is not bool(seems):
-            stages = await self._stages.now(unlike=stages)
+            stages = await self._stages.get(younger_than=0.0)
             verdict = stages.get((pipeline, stage))
         if verdict is None:
             sentence = f"{self._client.system} has a deal in stage {stage}, which pipeline {pipeline} lacks."
@@ -60,23 +40,20 @@ class Directory:
 
     async def owner_name(self, owner_id: str) -> str | None:
         """The name of a user who owns deals; None when nobody knows it."""
-        owners = await self._owners.now()
-        if owner_id not in owners:
-            owners = await self._owners.now(unlike=owners)
-        return owners.get(owner_id)
+        return await self._owners.find(lambda held: held.get(owner_id))
 
     async def find_object(self, name: str) -> str | None:
         """An object by its name as paths take it: standard ones as they are, the portal's own by their type id."""
         if not name.startswith(_OWN_OBJECTS):
             return name
-        schema = (await self._schemas.now()).get(name)
+        schema = (await self._schemas.get()).get(name)
         return schema.object_type_id if schema else None
 
     async def object(self, name: str) -> str:
         """The same. Raises Misconfigured where the portal has no such object."""
         found = await self.find_object(name)
         if found is None:  # it may have been made since
-            await self._schemas.now(unlike=await self._schemas.now())
+            await self._schemas.get(younger_than=0.0)
             found = await self.find_object(name)
         if found is None:
             raise Misconfigured(f"{self._client.system}: the portal has no custom object {name}")
@@ -84,7 +61,7 @@ class Directory:
 
     async def describe(self, objects: Sequence[str]) -> Mapping[str, Sequence[FieldFacts]]:
         """Object → its properties; what the portal does not have is left out. Always asked afresh."""
-        schemas = await self._schemas.now(unlike=await self._schemas.now())
+        schemas = await self._schemas.get(younger_than=0.0)
         told: dict[str, Sequence[FieldFacts]] = {}
         for name in objects:
             kind = await self.find_object(name)

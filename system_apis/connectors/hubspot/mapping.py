@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import TypeVar
-
-from pydantic import ValidationError
 
 from shared.canonical.contracts import Contract, ContractApproval, ContractMilestone
 from shared.canonical.customers import Address, Customer
@@ -20,7 +18,6 @@ from shared.canonical.opportunities import (
     Opportunity,
     OpportunityLine,
 )
-from shared.errors.taxonomy import FieldFinding, VendorDrift
 from system_apis.connectors.hubspot.payloads import (
     CompanyPayload,
     ContractPayload,
@@ -84,19 +81,6 @@ def hint_key(entity: str, ref: str, at: datetime) -> str:
 def changed_at(rows: CompanyRows | DealRows | ContractRows) -> datetime:
     """When the record, or the last of its children, changed."""
     return max([rows.payload.modified_at, *(child.modified_at for child in rows.children)])
-
-
-def mapped(binding: Binding, make: Callable[[Rows, Binding], Model], rows: Rows) -> Model:
-    """The canonical model of a record; a value the canonical model refuses is VendorDrift naming record and field."""
-    try:
-        return make(rows, binding)
-    except ValidationError as error:
-        listed = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-    except ValueError as error:  # a word that is none of an enumeration's
-        listed = [("", str(error))]
-    findings = [FieldFinding(field or "(value)", reason) for field, reason in listed]
-    told = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
-    raise VendorDrift(f"{binding.system} record {rows.payload.id} cannot be read: {told}", findings=findings)
 
 
 def _money(amount: Decimal, currency: str | None) -> Money:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotAuthenticated
 from system_apis.connectors.hubspot.mapping import hint_key
 from system_apis.fields import load_fields
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint, WebhookDelivery
+from system_apis.ports.deliveries import check_time, header, is_same, read_body, unreadable, unsigned
+from system_apis.ports.deliveries import signature as signature_of
 
-_WINDOW_MS = 300_000
-_MOST_DIGITS = 15
+_STAMP, _SIGNATURE = "x-hubspot-request-timestamp", "x-hubspot-signature-v3"
 _ABOUT: dict[str, ChangedEntity] = {"deal": "opportunity", "company": "customer"}
 _CIRCLES: dict[ChangedEntity, frozenset[str]] = {
     "opportunity": frozenset({"line_item", "company"}),
@@ -50,7 +47,8 @@ class _Event(BaseModel):
     new_id: int | None = Field(default=None, alias="newObjectId")
 
 
-_Events: TypeAdapter[list[_Event]] = TypeAdapter(Annotated[list[_Event], Field(min_length=1, max_length=1000)])
+class _Events(RootModel[Annotated[list[_Event], Field(min_length=1, max_length=1000)]]):
+    """What is posted at once."""
 
 
 def signed_address(url: str) -> str:
@@ -62,8 +60,7 @@ def signed_address(url: str) -> str:
 
 def signature(secret: str, url: str, body: bytes, timestamp: str) -> str:
     """The v3 signature of a POST to an address."""
-    signed = f"POST{signed_address(url)}".encode() + body + timestamp.encode()
-    return base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
+    return signature_of(secret, f"POST{signed_address(url)}".encode() + body + timestamp.encode())
 
 
 class HubspotIntake:
@@ -80,7 +77,7 @@ class HubspotIntake:
         """The hints of a list of events; none for what we write ourselves and for objects we do not follow."""
         self._check(delivery)
         hints: dict[str, ChangeHint] = {}
-        for event in _read(delivery.body):
+        for event in read_body(delivery.body, _Events, "events").root:
             at = datetime.fromtimestamp(event.occurred_ms / 1000, UTC)
             for entity, ref in self._records(event):
                 key = hint_key(entity, ref, at)
@@ -99,22 +96,16 @@ class HubspotIntake:
         if change == "merge":
             ids = [event.primary_id, event.new_id, *event.merged_ids, event.object_id]
         elif event.object_id is None:
-            finding = FieldFinding("objectId", "is missing")
-            raise InvalidRequest("The events cannot be read.", findings=[finding])
+            raise unreadable("events", "objectId", "is missing")
         else:
             ids = [event.object_id]
         return [(entity, str(one)) for one in dict.fromkeys(ids) if one is not None]
 
     def _check(self, delivery: WebhookDelivery) -> None:
-        stamp = _wanted(delivery.headers, "x-hubspot-request-timestamp")
-        offered = _wanted(delivery.headers, "x-hubspot-signature-v3")
-        if not stamp.isdigit() or len(stamp) > _MOST_DIGITS:
-            raise _refused("x-hubspot-request-timestamp", "is not a time")
-        if abs(delivery.received_at.timestamp() * 1000 - int(stamp)) > _WINDOW_MS:
-            raise _refused("x-hubspot-request-timestamp", "is outside the replay window")
-        expected = signature(self._secret, self._url, delivery.body, stamp)
-        if not hmac.compare_digest(expected, offered):
-            raise _refused("x-hubspot-signature-v3", "does not fit method, address, body and time")
+        stamp, offered = header(delivery, _STAMP), header(delivery, _SIGNATURE)
+        check_time(delivery, _STAMP, per_second=1000)
+        if not is_same(signature(self._secret, self._url, delivery.body, stamp), offered):
+            raise unsigned(_SIGNATURE, "does not fit method, address, body and time")
 
 
 def _linked(kind: str, event: _Event) -> list[tuple[ChangedEntity, str]]:
@@ -125,26 +116,6 @@ def _linked(kind: str, event: _Event) -> list[tuple[ChangedEntity, str]]:
         return []
     ref = event.to_id if source and source != kind else event.from_id
     return [] if ref is None else [(entity, str(ref))]
-
-
-def _refused(field: str, reason: str) -> NotAuthenticated:
-    return NotAuthenticated("The delivery is not signed as agreed.", findings=[FieldFinding(field, reason)])
-
-
-def _wanted(headers: Mapping[str, str], name: str) -> str:
-    value = headers.get(name, "")
-    if not value or not value.isascii():
-        raise _refused(name, "is missing")
-    return value
-
-
-def _read(body: bytes) -> list[_Event]:
-    try:
-        return _Events.validate_json(body)
-    except ValidationError as error:
-        listed = error.errors(include_url=False, include_input=False)
-        findings = [FieldFinding(".".join(map(str, e["loc"])) or "(body)", e["msg"]) for e in listed]
-        raise InvalidRequest("The events cannot be read.", findings=findings) from error
 
 
 def open_intake(binding: Binding) -> HubspotIntake:

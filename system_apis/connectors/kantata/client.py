@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, OutcomeUnknown, VendorDrift
-from shared.outbound import Answer, Outbound, drift, pack_cursor, unpack_cursor
+from shared.errors.taxonomy import FieldFinding, OutcomeUnknown, VendorDrift
+from shared.outbound import Answer, Outbound, drift, foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.connectors.kantata.payloads import SERVICE, Changed, Envelope, Reference
 from system_apis.connectors.kantata.quiet import Quiet
 from system_apis.manifest import Budget
@@ -126,14 +126,12 @@ class Position:
                 state[name] = None if state[name] is None else datetime.fromisoformat(state[name])
             position = cls(**state)
         except (KeyError, TypeError, ValueError) as error:
-            finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
-            raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding]) from error
+            raise foreign_cursor() from error
         numbers = (position.skip, position.count)
         if any(type(number) is not int or number < 0 for number in numbers) or not isinstance(
             state.get("told"), str | None
         ):
-            finding = FieldFinding("cursor", "must be the next_cursor of an earlier answer")
-            raise InvalidRequest("The cursor is not one that this list gave out.", findings=[finding])
+            raise foreign_cursor()
         return position
 
 

@@ -37,6 +37,17 @@ def _with_customs(row: Json, names: Sequence[str], values: Mapping[str, FieldVal
     return {**row, CUSTOM: {name: held.get(name) for name in names}}
 
 
+async def demand(wire: KantataWire, subject: str, found: Found, places: EntityFields) -> None:
+    """The account still has the custom fields of these rows. Raises MappingMissing.
+
+    A field that is gone took its values along: where no row has one, the account is asked.
+    """
+    if found.rows and (names := set(_named(places))):
+        held = found.side("custom_field_values", FieldValue).values()
+        if untold := names - {value.custom_field_name for value in held}:
+            await CustomFields(wire).known(subject, untold)
+
+
 def parted(body: Json) -> tuple[Json, Json]:
     """The members of a body that the vendor takes as they are, and the custom fields by name."""
     return {name: value for name, value in body.items() if name != CUSTOM}, body.get(CUSTOM, {})
@@ -53,7 +64,7 @@ class CustomFields:
         names = {name for fields in values.values() for name in fields}
         if not names:
             return
-        known = await self._known(names)
+        known = await self.known(subject, names)
         bodies = [
             {
                 "subject_type": subject,
@@ -69,8 +80,9 @@ class CustomFields:
             some = bodies[first : first + _BULK]
             await self._wire.create("custom_field_values", "custom_field_values", some, repeatable=True)
 
-    async def _known(self, names: Iterable[str]) -> dict[str, tuple[CustomField, dict[str, str]]]:
-        found = await self._wire.find_all("custom_fields", include="choices")
+    async def known(self, subject: str, names: Iterable[str]) -> dict[str, tuple[CustomField, dict[str, str]]]:
+        """The custom fields of such records by name, each with its choices. Raises MappingMissing for a stranger."""
+        found = await self._wire.find_all("custom_fields", subject_type=subject, include="choices")
         choices = found.side("custom_field_choices", Choice)
         fields = {
             field.name: (field, {choices[number].label: number for number in field.choice_ids})

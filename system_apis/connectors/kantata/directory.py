@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from system_apis.connectors.kantata.client import KantataWire
-from system_apis.connectors.kantata.custom_fields import included, taken
+from system_apis.connectors.kantata.custom_fields import demand, included, taken
 from system_apis.connectors.kantata.payloads import PROJECT, WORKSTREAM, Part, Place, Role, User, our_ids, role_name
 from system_apis.fields import EntityFields
 from system_apis.ports.binding import Binding
@@ -72,6 +72,7 @@ class Directory:
             found = await self._wire.find_only(
                 "users", unknown, on_my_account=True, include=included(self._places, "role")
             )
+            await demand(self._wire, "User", found, self._places)
             roles = found.side("roles", Role)
             for user in taken(found, self._places, User):
                 number = self._binding.identify("resource", user.id)

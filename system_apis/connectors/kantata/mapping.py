@@ -9,8 +9,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from hashlib import blake2b
 from typing import Any
 
-from pydantic import ValidationError
-
 from shared.canonical.billing import BillingMark
 from shared.canonical.money import Money
 from shared.canonical.projects import MilestonePlan, PlacedPart, Project, ProjectPlan, Workstream
@@ -29,6 +27,7 @@ from system_apis.connectors.kantata.payloads import (
     our_id,
 )
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import canonical_record
 
 _MINUTES = Decimal(60)
 _HOURS = Decimal("0.0001")
@@ -60,12 +59,6 @@ def _theirs(ids: Iterable[str], references: Mapping[str, Reference]) -> str | No
     return next((one.service_model_ref for one in others if one.service_name != SERVICE), None)
 
 
-def _drift(system: str, what: str, error: ValidationError) -> VendorDrift:
-    findings = [FieldFinding(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-    listed = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
-    return VendorDrift(f"{system}: {what} does not fit: {listed}", findings=findings)
-
-
 def to_time_entry(
     binding: Binding,
     entry: payloads.TimeEntry,
@@ -83,7 +76,7 @@ def to_time_entry(
         *(hours, entry.date_performed, entry.billable, entry.approved, entry.is_invoiced, worker.role),
         *(project_id, workstream_id, entry.user_id),
     )
-    try:
+    with canonical_record(binding.system, f"time entry {entry.id}"):
         return TimeEntry(
             tenant=binding.tenant,
             id=binding.identify("time_entry", entry.id),
@@ -101,8 +94,6 @@ def to_time_entry(
             is_billed=entry.is_invoiced,
             notes=entry.notes,
         )
-    except ValidationError as error:
-        raise _drift(binding.system, f"time entry {entry.id}", error) from error
 
 
 def _latest(own: datetime, beside: datetime | None) -> datetime:
@@ -123,7 +114,7 @@ def to_expense(
     version = _version(
         expense.updated_at, amount, expense.date, expense.is_billable, is_approved, expense.is_invoiced, project_id
     )
-    try:
+    with canonical_record(binding.system, f"expense {expense.id}"):
         return Expense(
             tenant=binding.tenant,
             id=binding.identify("expense", expense.id),
@@ -138,8 +129,6 @@ def to_expense(
             is_approved=is_approved,
             is_billed=expense.is_invoiced,
         )
-    except ValidationError as error:
-        raise _drift(binding.system, f"expense {expense.id}", error) from error
 
 
 def to_completion(

@@ -10,7 +10,7 @@ from shared.canonical.projects import MilestonePlan, Project, ProjectPlan, Works
 from shared.errors.taxonomy import NotFound
 from system_apis.connectors.kantata import mapping, payloads
 from system_apis.connectors.kantata.client import Found, KantataWire
-from system_apis.connectors.kantata.custom_fields import CustomFields, included, parted, taken
+from system_apis.connectors.kantata.custom_fields import CustomFields, demand, included, parted, taken
 from system_apis.connectors.kantata.payloads import SERVICE, our_id, our_ids
 from system_apis.fields import FieldMap, Json
 from system_apis.ports.binding import Binding
@@ -100,6 +100,7 @@ class Projects:
         found = await self._wire.find_ours(
             "workspaces", payloads.PROJECT, [project_id], archived="include", include=include
         )
+        await demand(self._wire, "Workspace", found, places)
         return sorted(taken(found, places, payloads.Workspace), key=lambda one: int(one.id))
 
     async def _find_template(self, title: str | None) -> str | None:

@@ -11,7 +11,7 @@ from shared.canonical.time import Expense, MilestoneCompletion, TimeEntry
 from system_apis.connectors.kantata import mapping, payloads
 from system_apis.connectors.kantata.changes import Told
 from system_apis.connectors.kantata.client import KantataWire, Touched
-from system_apis.connectors.kantata.custom_fields import included, taken
+from system_apis.connectors.kantata.custom_fields import demand, included, taken
 from system_apis.connectors.kantata.directory import Directory, Person
 from system_apis.connectors.kantata.payloads import SERVICE, our_id
 from system_apis.connectors.kantata.projects import BULK, batched
@@ -122,6 +122,7 @@ class Work:
             cursor=cursor,
             limit=limit,
         )
+        await demand(self._wire, "Story", fed.found, places)
         references = fed.found.references()
         rows = taken(fed.found, places, payloads.Story)
         stories = [one for one in rows if our_id(one.external_reference_ids, references, payloads.MILESTONE)]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest
-from shared.outbound import pack_cursor, unpack_cursor
+from shared.outbound import foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.connectors.netsuite.client import LARGEST_PAGE, NetSuiteClient, literal
 from system_apis.connectors.netsuite.mapping import MOMENT, from_moment, to_moment, to_version
 from system_apis.connectors.netsuite.payloads import ChangedRow
@@ -59,18 +58,27 @@ async def changes(client: NetSuiteClient, since: datetime | None, zone: ZoneInfo
 
 
 async def changed_page(
-    client: NetSuiteClient, kind: str, since: datetime | None, cursor: str | None, limit: int, zone: ZoneInfo
+    client: NetSuiteClient,
+    kind: str,
+    since: datetime | None,
+    cursor: str | None,
+    limit: int,
+    zone: ZoneInfo,
+    *,
+    needed: Iterable[str] = (),
 ) -> tuple[list[ChangedRow], str | None]:
-    """A page of transaction ids by (last change, id), and the cursor of the next: the place of the last row."""
+    """A page of transaction ids by (last change, id), and the cursor of the next: the place of the last row.
+
+    `needed` columns are asked for as well, for a query refuses one that is gone; a record only leaves it out, as it
+    does an empty one.
+    """
     after = since_clause("lastmodifieddate", since, zone)
     if cursor:
         stamp, number = _place(cursor)
         moment = f"TO_DATE({literal(stamp)}, 'YYYY-MM-DD HH24:MI:SS')"
         after = f"(lastmodifieddate > {moment} OR (lastmodifieddate = {moment} AND id > {number}))"
-    query = (
-        f"SELECT id, {_STAMP.format(column='lastmodifieddate')} FROM transaction "
-        f"WHERE type = {literal(kind)} AND {after} ORDER BY lastmodifieddate, id"
-    )
+    columns = ", ".join(("id", _STAMP.format(column="lastmodifieddate"), *needed))
+    query = f"SELECT {columns} FROM transaction WHERE type = {literal(kind)} AND {after} ORDER BY lastmodifieddate, id"
     rows, page = await client.page(query, ChangedRow, limit=min(limit, LARGEST_PAGE))
     return rows, pack_cursor({"at": rows[-1].modified, "id": rows[-1].id}) if page.has_more and rows else None
 
@@ -81,8 +89,7 @@ def _place(cursor: str) -> tuple[str, int]:
         stamp = datetime.strptime(str(state["at"]), MOMENT).strftime(MOMENT)  # noqa: DTZ007 - the account's wall time
         return stamp, int(str(state["id"]))
     except (KeyError, ValueError) as error:
-        findings = [FieldFinding("cursor", "must be the next_cursor of an earlier answer")]
-        raise InvalidRequest("The cursor is not one that this list gave out.", findings=findings) from error
+        raise foreign_cursor() from error
 
 
 async def _transactions(client: NetSuiteClient, since: datetime | None, zone: ZoneInfo) -> list[ChangeHint]:

@@ -19,7 +19,8 @@ from system_apis.connectors.netsuite.bodies import TaxIds
 from system_apis.connectors.netsuite.changes import changes
 from system_apis.connectors.netsuite.client import NetSuiteClient
 from system_apis.connectors.netsuite.delivery import Delivery
-from system_apis.connectors.netsuite.desk import Desk, canonical
+from system_apis.connectors.netsuite.desk import Desk
+from system_apis.connectors.netsuite.door import VENDOR
 from system_apis.connectors.netsuite.metadata import described
 from system_apis.connectors.netsuite.payloads import ExternalRow
 from system_apis.connectors.netsuite.receivables import Receivables
@@ -27,6 +28,7 @@ from system_apis.fields import load_fields
 from system_apis.manifest import load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint
+from system_apis.ports.outcomes import canonical
 from system_apis.ports.schema import FieldFacts
 
 _FOLDER = Path(__file__).parent
@@ -73,19 +75,19 @@ class NetSuiteConnector:
     async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
         """Active subsidiaries that carry a code of ours."""
         rows = await self._desk.directory.legal_entities()
-        with canonical():
+        with canonical(VENDOR):
             return tuple(mapping.to_legal_entity(self._binding, row, self._zone) for row in rows)
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
         """Active service items, once per product code."""
         rows = await self._desk.directory.service_items()
-        with canonical():
+        with canonical(VENDOR):
             return tuple(item for row in rows for item in mapping.to_service_items(self._binding, row, self._zone))
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         """Billing rate cards with their effective-dated prices."""
         rows = await self._desk.directory.rates()
-        with canonical():
+        with canonical(VENDOR):
             return mapping.to_rate_cards(self._binding, rows, self._zone)
 
     # --- delivery ------------------------------------------------------------------------------------------------

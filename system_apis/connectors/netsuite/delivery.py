@@ -13,8 +13,9 @@ from shared.errors.taxonomy import NotFound
 from system_apis.connectors.netsuite import bodies
 from system_apis.connectors.netsuite.bodies import Parties
 from system_apis.connectors.netsuite.client import literal
-from system_apis.connectors.netsuite.desk import Desk, begun
+from system_apis.connectors.netsuite.desk import Desk
 from system_apis.connectors.netsuite.directory import external_id
+from system_apis.connectors.netsuite.door import VENDOR
 from system_apis.connectors.netsuite.mapping import to_written
 from system_apis.connectors.netsuite.payloads import (
     CustomerRecord,
@@ -24,6 +25,7 @@ from system_apis.connectors.netsuite.payloads import (
     ScheduleRecord,
 )
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import begun
 
 #: what tells where a record stands; a schedule tells no time of its change
 _STUBS = {"salesOrder": "id,lastModifiedDate", "billingSchedule": "id"}
@@ -48,7 +50,7 @@ class Delivery:
         currency = await self._directory.currency(subsidiary.currency)
         key = external_id(customer.id)
         body = bodies.from_customer(customer, self._desk.fields)
-        async with self._desk.writing(customer.id):
+        async with self._desk.writers.of(customer.id):
             found = await self._client.find("customer", f"eid:{key}", CustomerRecord, expands=True)
             if found is None:
                 body |= {"subsidiary": {"id": subsidiary.id}, "currency": {"id": currency}}
@@ -58,7 +60,7 @@ class Delivery:
                     body["currencyList"] = {"items": [{"currency": {"id": currency}}]}
                 replaced = [name for name in ("addressBook", "taxRegistration") if name in body]
                 await self._client.patch("customer", found.id, body, replace=",".join(replaced))
-            with begun(f"customer {customer.id}"):
+            with begun(VENDOR, f"customer {customer.id}"):
                 with_us = await self._desk.read_back("customer", key, CustomerRecord)
                 if with_us.subsidiary.id != subsidiary.id:
                     link = {"entity": {"id": with_us.id}, "subsidiary": {"id": subsidiary.id}}
@@ -76,9 +78,9 @@ class Delivery:
         )
         fields = self._desk.fields
         keys = [external_id(workstream.id) for workstream in plan.workstreams]
-        async with self._desk.writing(plan.id):
+        async with self._desk.writers.of(plan.id):
             await self._client.put("job", external_id(plan.id), bodies.from_project(plan, parties, fields))
-            with begun(f"project {plan.id}"):
+            with begun(VENDOR, f"project {plan.id}"):
                 job = await self._desk.read_back("job", external_id(plan.id), JobRecord)
                 self._directory.keep("job", plan.id, job.id)
                 made = await asyncio.gather(
@@ -136,7 +138,7 @@ class Delivery:
             term=await self._directory.term(contract.payment_terms_days),
         )
         key = external_id(contract.id)
-        async with self._desk.writing(contract.id):
+        async with self._desk.writers.of(contract.id):
             found = await self._client.find("salesOrder", f"eid:{key}", RecordStub, only=_STUBS["salesOrder"])
             return await self._brought("salesOrder", contract.id, found, body, "item", len(contract.lines))
 
@@ -146,7 +148,7 @@ class Delivery:
         job = await self._directory.internal("job", schedule.project_id)
         tasks = {task.externalid: task.id for task in await self._tasks(job) if task.externalid}
         body = bodies.from_billing_schedule(schedule, self._desk.fields, job=job, tasks=tasks, kind=self._schedule_type)
-        async with self._desk.writing(schedule.id):
+        async with self._desk.writers.of(schedule.id):
             held = await self._client.find("billingSchedule", f"eid:{key}", ScheduleRecord, expands=True)
             shrinks = held is not None and len(held.milestone.items) > len(schedule.entries)
             if shrinks:
@@ -162,7 +164,7 @@ class Delivery:
             await self._client.put(record, key, body, repeatable=False, lines=lines)
         else:
             await self._client.patch(record, found.id, body, replace=replace, lines=lines)
-        with begun(f"{record} {identifier}"):
+        with begun(VENDOR, f"{record} {identifier}"):
             with_us = await self._desk.read_back(record, key, RecordStub, only=_STUBS[record])
         return to_written(self._binding, identifier, with_us, was_created=found is None)
 

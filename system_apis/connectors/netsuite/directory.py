@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Mapping
 
 from shared.canonical.references import Identifier
 from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotFound, UnknownReference
@@ -21,10 +18,7 @@ from system_apis.connectors.netsuite.payloads import (
     TermRow,
 )
 from system_apis.fields import EntityFields, FieldMap
-
-FRESH_SECONDS = 60.0
-MOST_KEPT = 50_000
-Content = TypeVar("Content")
+from system_apis.ports.kept import Kept, keep
 
 _SECOND = "'YYYY-MM-DD HH24:MI:SS'"
 
@@ -69,41 +63,23 @@ def rates_query(fields: EntityFields) -> str:
     )
 
 
-class _Kept(Generic[Content]):
-    """Something read whole, read again when it is old."""
-
-    def __init__(self, read: Callable[[], Awaitable[Content]]) -> None:
-        self._read = read
-        self._content: Content | None = None
-        self._at = 0.0
-        self._lock = asyncio.Lock()
-
-    async def get(self, *, younger_than: float = FRESH_SECONDS) -> Content:
-        async with self._lock:
-            if self._content is None or time.monotonic() - self._at > younger_than:
-                self._content = await self._read()
-                self._at = time.monotonic()
-            return self._content
-
-
 class Directory:
     """Reference data is at most a minute old (a code not found is looked for afresh); internal ids never change."""
 
     def __init__(self, client: NetSuiteClient, fields: FieldMap) -> None:
         self._client = client
         self._fields = fields
-        self._subsidiaries = _Kept(self._read_subsidiaries)
-        self._currencies = _Kept(self._read_currencies)
-        self._items = _Kept(self._read_items)
-        self._terms = _Kept(self._read_terms)
+        self._subsidiaries = Kept(self._read_subsidiaries)
+        self._currencies = Kept(self._read_currencies)
+        self._items = Kept(self._read_items)
+        self._terms = Kept(self._read_terms)
         self._internal: dict[tuple[str, str], str] = {}
 
     def forget(self) -> None:
         """NetSuite refused a reference: nothing kept is trusted any more."""
         self._internal.clear()
-        self._subsidiaries = _Kept(self._read_subsidiaries)
-        self._currencies = _Kept(self._read_currencies)
-        self._items = _Kept(self._read_items)
+        for kept in (self._subsidiaries, self._currencies, self._items):
+            kept.forget()
 
     async def legal_entities(self) -> list[SubsidiaryRow]:
         """All of them, read now."""
@@ -138,24 +114,22 @@ class Directory:
 
     async def subsidiary(self, code: str) -> SubsidiaryRow:
         """The legal entity. Raises UnknownReference."""
-        for age in (FRESH_SECONDS, 0.0):
-            if found := (await self._subsidiaries.get(younger_than=age)).get(code):
-                return found
-        raise _unknown("legal_entity_code", f"netsuite has no legal entity {code}")
+        found = await self._subsidiaries.find(lambda held: held.get(code))
+        if found is None:
+            raise _unknown("legal_entity_code", f"netsuite has no legal entity {code}")
+        return found
 
     async def currency(self, symbol: str) -> str:
         """Internal id of a currency. Raises UnknownReference."""
-        for age in (FRESH_SECONDS, 0.0):
-            if found := (await self._currencies.get(younger_than=age)).get(symbol):
-                return found
-        raise _unknown("currency", f"netsuite has no currency {symbol}")
+        found = await self._currencies.find(lambda held: held.get(symbol))
+        if found is None:
+            raise _unknown("currency", f"netsuite has no currency {symbol}")
+        return found
 
     async def items(self, codes: Iterable[str]) -> Mapping[str, str]:
         """Internal ids of service items. Raises UnknownReference naming the first one that is not there."""
         wanted = set(codes)
-        found = await self._items.get()
-        if wanted - found.keys():
-            found = await self._items.get(younger_than=0.0)
+        found = await self._items.holding(lambda held: wanted <= held.keys())
         if missing := sorted(wanted - found.keys()):
             raise _unknown("item_code", f"netsuite has no service item {missing[0]}")
         return found
@@ -168,13 +142,13 @@ class Directory:
         self, *, subsidiaries: Iterable[str], currencies: Iterable[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Internal id → code of legal entities and currencies, read afresh where one of these is not known."""
-        entities = {row.id: code for code, row in (await self._subsidiaries.get()).items()}
-        if set(subsidiaries) - entities.keys():
-            entities = {row.id: code for code, row in (await self._subsidiaries.get(younger_than=0.0)).items()}
-        symbols = {number: symbol for symbol, number in (await self._currencies.get()).items()}
-        if set(currencies) - symbols.keys():
-            symbols = {number: symbol for symbol, number in (await self._currencies.get(younger_than=0.0)).items()}
-        return entities, symbols
+        wanted, paid_in = set(subsidiaries), set(currencies)
+        entities = await self._subsidiaries.holding(lambda held: wanted <= {row.id for row in held.values()})
+        symbols = await self._currencies.holding(lambda held: paid_in <= set(held.values()))
+        return (
+            {row.id: code for code, row in entities.items()},
+            {number: symbol for symbol, number in symbols.items()},
+        )
 
     async def internal(self, record: str, identifier: Identifier) -> str:
         """Internal id of the record that carries our id. Raises NotFound."""
@@ -190,9 +164,7 @@ class Directory:
 
     def keep(self, record: str, identifier: Identifier, number: str) -> None:
         """Remember an internal id that was just seen."""
-        if len(self._internal) >= MOST_KEPT:
-            self._internal.clear()
-        self._internal[record, identifier] = number
+        keep(self._internal, (record, identifier), number)
 
     async def ours(self, table: str, numbers: Iterable[str], *, and_only: str = "") -> dict[str, str]:
         """Internal id → our id, of those that carry one (and fulfil a further condition)."""

@@ -13,10 +13,16 @@ from shared.errors.taxonomy import VendorRejected
 from system_apis.connectors.netsuite import bodies, mapping
 from system_apis.connectors.netsuite.bodies import TaxIds
 from system_apis.connectors.netsuite.changes import changed_page
-from system_apis.connectors.netsuite.desk import Desk, begun, canonical
+from system_apis.connectors.netsuite.desk import Desk
 from system_apis.connectors.netsuite.directory import external_id
+from system_apis.connectors.netsuite.door import VENDOR
 from system_apis.connectors.netsuite.payloads import InvoiceRecord, PaymentRecord
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import begun, canonical, departures
+
+_OURS = ("period", "customer_id")
+_READ = ("number", "legal_entity", "currency", "invoice_on", "state", "tax", "gross", "paid", *_OURS)
+"""What is read of an invoice. Its members are asked for by name: one that is gone is then refused, not left out."""
 
 
 class Receivables:
@@ -31,13 +37,15 @@ class Receivables:
         self._zone = zone
         self._taxes = taxes
         self._places = desk.fields["invoice"]
+        read = (self._places.path(name).partition(".")[0] for name in _READ)
+        self._members = ",".join(dict.fromkeys(("externalId", "lastModifiedDate", *read)))
 
     async def create_invoice(self, draft: InvoiceDraft) -> Invoice:
         """Look for our id, else post once and compare; an invoice that came out otherwise is deleted again."""
         key = external_id(draft.id)
-        async with self._desk.writing(draft.id):
+        async with self._desk.writers.of(draft.id):
             if held := await self.find_invoice(draft.id):
-                if differences := _differences(held, draft):
+                if differences := departures(held, draft):
                     raise VendorRejected(f"netsuite holds another invoice under {draft.id}: {differences}")
                 return held
             parties = await self._desk.parties(
@@ -52,22 +60,25 @@ class Receivables:
                 taxes=self._taxes,
             )
             await self._client.put("invoice", key, body, repeatable=False, lines=len(draft.lines))
-            with begun(f"invoice {draft.id}"):
-                record = await self._desk.read_back("invoice", key, InvoiceRecord, fields=self._places)
+            with begun(VENDOR, f"invoice {draft.id}"):
+                record = await self._desk.read_back(
+                    "invoice", key, InvoiceRecord, fields=self._places, only=self._members
+                )
                 posted = (await self._invoices([record]))[0]
-                if differences := _differences(posted, draft):
+                if differences := departures(posted, draft):
                     await self._client.delete("invoice", record.id)
                     raise VendorRejected(f"netsuite posted otherwise and the invoice was deleted again: {differences}")
                 return posted
 
     async def find_invoice(self, invoice_id: str) -> Invoice | None:
         """By our id."""
-        record = await self._desk.held("invoice", invoice_id, InvoiceRecord, self._places)
+        record = await self._desk.held("invoice", invoice_id, InvoiceRecord, self._places, self._members)
         return None if record is None else (await self._invoices([record]))[0]
 
     async def list_invoices(self, since: datetime | None, cursor: str | None, limit: int) -> Page[Invoice]:
         """Invoices by change: ids by SuiteQL, then their records in batches."""
-        rows, following = await changed_page(self._client, "CustInvc", since, cursor, limit, self._zone)
+        needed = [self._places.path(name).lower() for name in _OURS]
+        rows, following = await changed_page(self._client, "CustInvc", since, cursor, limit, self._zone, needed=needed)
         found = await self._client.batch("invoice", [row.id for row in rows], InvoiceRecord, fields=self._places)
         by_id = {record.id: record for record in found}
         records = [by_id[row.id] for row in rows if row.id in by_id]
@@ -84,7 +95,7 @@ class Receivables:
             self._directory.ours("customer", (record.customer.id for record in records)),
             self._directory.codes(subsidiaries=(), currencies=[record.currency.id for record in records]),
         )
-        with canonical():
+        with canonical(VENDOR):
             payments = tuple(
                 mapping.to_payment(self._binding, record, invoices=invoices, customers=customers, currencies=currencies)
                 for record in records
@@ -109,20 +120,8 @@ class Receivables:
             subsidiaries=[record.subsidiary.id for record in records],
             currencies=[record.currency.id for record in records],
         )
-        with canonical():
+        with canonical(VENDOR):
             return [
                 mapping.to_invoice(self._binding, record, legal_entities=entities, currencies=currencies)
                 for record in records
             ]
-
-
-def _differences(invoice: Invoice, draft: InvoiceDraft) -> str:
-    """Where an invoice departs from its draft; empty when it does not."""
-    pairs = (
-        ("net", invoice.net, draft.net),
-        ("tax", invoice.tax, draft.tax),
-        ("gross", invoice.gross, draft.gross),
-        ("legal entity", invoice.legal_entity_code, draft.legal_entity_code),
-        ("period", invoice.period, draft.period),
-    )
-    return "; ".join(f"{name} is {there}, not {ours}" for name, there, ours in pairs if there != ours)

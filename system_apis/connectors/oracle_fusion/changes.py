@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, VendorDrift
-from shared.outbound import drift, pack_cursor, unpack_cursor
+from shared.errors.taxonomy import FieldFinding, VendorDrift
+from shared.outbound import drift, foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.connectors.oracle_fusion.client import LARGEST_PAGE, VENDOR, FusionClient, Item, literal
 from system_apis.connectors.oracle_fusion.directory import ENTITIES, PRODUCTS
 from system_apis.connectors.oracle_fusion.mapping import to_version
@@ -62,8 +62,7 @@ def _place(cursor: str) -> tuple[datetime, int]:
     try:
         return datetime.fromisoformat(str(state["at"])).astimezone(UTC), int(str(state["id"]))
     except (KeyError, ValueError) as error:
-        findings = [FieldFinding("cursor", "must be the next_cursor of an earlier answer")]
-        raise InvalidRequest("The cursor is not one that this list gave out.", findings=findings) from error
+        raise foreign_cursor() from error
 
 
 async def changes(client: FusionClient, since: datetime | None) -> Sequence[ChangeHint]:

@@ -6,7 +6,7 @@ import base64
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -31,6 +31,7 @@ BATCH_TYPE = "application/vnd.oracle.adf.batch+json"
 _ACCEPT = "application/json, application/vnd.oracle.adf.error+json"
 _VERSION = "11.13.18.05"
 _CRM = frozenset({"hubOrganizations"})
+_CONTEXT = "__FLEX_Context"
 _FLEX = re.compile(r"(DFF|GDF|FlexfieldVA|FlexVA)$", re.IGNORECASE)
 _ASSERTION_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _AUDIENCE = "https://identity.oraclecloud.com/"
@@ -171,6 +172,17 @@ class FusionClient:
             raise VendorDrift(f"{VENDOR} describes {name} in an unexpected shape.", findings=[finding])
         return cast("Mapping[str, Any]", resources[name])
 
+    def whole(self, row: Mapping[str, Any], paths: Iterable[str]) -> Row:
+        """A row whose flexfields in another context than ours, which have none of our segments, tell them as empty."""
+        told = dict(row)
+        for name, dot, segment in (path.partition(".") for path in paths):
+            own = told.get(name)
+            if self._context and dot and isinstance(own, Mapping):
+                values = cast("Row", own)
+                is_ours = values.get(_CONTEXT) == self._context
+                told[name] = values if is_ours else {segment: None, **values}
+        return told
+
     # --- writing -------------------------------------------------------------------------------------------------
     async def create(self, path: str, body: Mapping[str, Any], *, upserts: bool = False) -> Item:
         """A new item; with `upserts` the one the body matches, brought to its values."""
@@ -224,7 +236,7 @@ class FusionClient:
         folded: Row = {}
         for name, value in body.items():
             if _FLEX.search(name) and isinstance(value, Mapping):
-                context = {"__FLEX_Context": self._context} if self._context else {}
+                context = {_CONTEXT: self._context} if self._context else {}
                 folded[name] = [{**context, **cast("Row", value)}]
             elif isinstance(value, list):
                 rows = cast("list[Any]", value)

@@ -14,9 +14,9 @@ from shared.canonical.invoices import Invoice, InvoiceDraft, Payment
 from shared.canonical.projects import Project, ProjectPlan
 from shared.canonical.references import Page, Written
 from system_apis.connectors.oracle_fusion import mapping
-from system_apis.connectors.oracle_fusion.account import Account, canonical
+from system_apis.connectors.oracle_fusion.account import Account
 from system_apis.connectors.oracle_fusion.changes import changes
-from system_apis.connectors.oracle_fusion.client import FusionClient
+from system_apis.connectors.oracle_fusion.client import VENDOR, FusionClient
 from system_apis.connectors.oracle_fusion.contracts import Contracts
 from system_apis.connectors.oracle_fusion.customers import Customers
 from system_apis.connectors.oracle_fusion.metadata import described
@@ -27,6 +27,7 @@ from system_apis.fields import load_fields
 from system_apis.manifest import load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint
+from system_apis.ports.outcomes import canonical
 from system_apis.ports.schema import FieldFacts
 
 _FOLDER = Path(__file__).parent
@@ -71,20 +72,20 @@ class OracleFusionConnector:
     async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
         """Legal entities that the firm's lookup lists."""
         found = await self._account.directory.read_entities()
-        with canonical():
+        with canonical(VENDOR):
             return tuple(mapping.to_legal_entity(self._account.binding, entity) for entity in found.values())
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
         """Products of the CRM with the memo lines or inventory items they are invoiced as."""
         directory = self._account.directory
         products, items = await asyncio.gather(directory.read_products(), directory.read_items())
-        with canonical():
+        with canonical(VENDOR):
             return tuple(mapping.to_service_item(self._account.binding, row, items) for row in products)
 
     async def list_rate_cards(self) -> tuple[RateCard, ...]:
         """Rate schedules by project role with their prices."""
         schedules = await self._account.directory.read_rates()
-        with canonical():
+        with canonical(VENDOR):
             return tuple(mapping.to_rate_card(self._account.binding, one, rows) for one, rows in schedules)
 
     # --- delivery ------------------------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ from shared.canonical.billing import BillingSchedule, ErpContract
 from shared.canonical.references import Written
 from shared.errors.taxonomy import NotFound, OutcomeUnknown, StaleVersion
 from system_apis.connectors.oracle_fusion import mapping
-from system_apis.connectors.oracle_fusion.account import Account, Body, begun
-from system_apis.connectors.oracle_fusion.client import Item, Part, literal, part
+from system_apis.connectors.oracle_fusion.account import Account, Body
+from system_apis.connectors.oracle_fusion.client import VENDOR, Item, Part, literal, part
 from system_apis.connectors.oracle_fusion.directory import below, expanded
 from system_apis.connectors.oracle_fusion.payloads import ContractLineRow, ContractRow, EventRow
 from system_apis.connectors.oracle_fusion.places import PlacedContract
 from system_apis.connectors.oracle_fusion.projects import differs
+from system_apis.ports.outcomes import begun
 
 NOT_INVOICED = "U"
 _CANCELLED = "CANCELED"
@@ -32,7 +33,7 @@ class Contracts:
             contract, entity=entity, party=party, kind=self._account.settings.contract_type_id
         )
         lines = await self._lines(contract)
-        async with self._account.writing(contract.id):
+        async with self._account.writers.of(contract.id):
             held = await self._held(contract.id)
             if held is None:
                 body = {
@@ -49,7 +50,7 @@ class Contracts:
                     if again is None:
                         raise
                     await self._bring(header, lines, again)
-            with begun(f"contract {contract.id}"):
+            with begun(VENDOR, f"contract {contract.id}"):
                 found = await self._held(contract.id)
                 if found is None:
                     raise OutcomeUnknown(f"oracle_fusion took contract {contract.id} but does not have it.")
@@ -88,7 +89,7 @@ class Contracts:
         for name, item in there.items():
             row = self._account.take("contract_line", item.row, ContractLineRow)
             if mapping.is_ours("workstream", name) and row.sts_code != _CANCELLED:
-                with begun(f"a line of contract {held.key}"):
+                with begun(VENDOR, f"a line of contract {held.key}"):
                     await self._account.client.act(f"{address}/child/ContractLine/{part(item.key)}", "cancel")
 
     async def _lines_of(self, held: Item) -> list[Item]:
@@ -158,7 +159,7 @@ class Contracts:
             )
             for entry in schedule.entries
         ]
-        async with self._account.writing(schedule.id):
+        async with self._account.writers.of(schedule.id):
             held = await self._events(schedule.id)
             marked = None if held or bodies else await self._marked(schedule.id, schedule.contract_id)
             parts = self._parts(bodies, held)
@@ -166,7 +167,7 @@ class Contracts:
                 await self._account.client.batch(parts)
             elif not bodies and not held and marked is None:
                 await self._mark(schedule)
-            with begun(f"billing schedule {schedule.id}"):
+            with begun(VENDOR, f"billing schedule {schedule.id}"):
                 written = await self._found(schedule.id, schedule.contract_id)
             if written is None:
                 raise OutcomeUnknown(f"oracle_fusion took billing schedule {schedule.id} but does not have it.")

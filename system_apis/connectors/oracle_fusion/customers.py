@@ -9,10 +9,11 @@ from shared.canonical.references import Written
 from shared.errors.taxonomy import FieldFinding, OutcomeUnknown, VendorDrift
 from shared.outbound import drift
 from system_apis.connectors.oracle_fusion import mapping
-from system_apis.connectors.oracle_fusion.account import Account, begun
+from system_apis.connectors.oracle_fusion.account import Account
 from system_apis.connectors.oracle_fusion.client import VENDOR, Children, Item
 from system_apis.connectors.oracle_fusion.payloads import AddressRow, OrganizationRow
 from system_apis.connectors.oracle_fusion.places import Entity, Party
+from system_apis.ports.outcomes import begun
 
 SERVICE = "/crmService/CustomerAccountService"
 _NAMESPACE = "http://xmlns.oracle.com/apps/cdm/foundation/parties/customerAccountService/"
@@ -32,7 +33,7 @@ class Customers:
         entity = await self._account.directory.entity(legal_entity_code)
         party_body = self._account.give("customer", mapping.from_customer(customer))
         address = self._account.give("bill_to", mapping.from_bill_to(customer))
-        async with self._account.writing(customer.id):
+        async with self._account.writers.of(customer.id):
             held = await self._account.directory.find_party(customer.id)
             written = await self._account.client.create(
                 "hubOrganizations", {**party_body, "Address": [address]}, upserts=True
@@ -40,7 +41,7 @@ class Customers:
             row = self._account.take("customer", written.row, OrganizationRow)
             party = held
             if party is None or entity.customer_set not in party.sites:
-                with begun(f"customer {customer.id}"):
+                with begun(VENDOR, f"customer {customer.id}"):
                     site = await self._site(written, customer.id)
                     await self._account.client.envelope(
                         SERVICE, _ACTION, envelope(customer.id, row.party_id, site, entity, party)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Mapping
 
 from shared.errors.taxonomy import FieldFinding, MappingMissing, NotFound, UnknownReference, VendorDrift
 from shared.outbound import drift
@@ -29,36 +27,11 @@ from system_apis.connectors.oracle_fusion.payloads import (
 )
 from system_apis.connectors.oracle_fusion.places import Entity, Party, PlacedContract, PlacedProject
 from system_apis.fields import FieldMap
+from system_apis.ports.kept import Kept, keep
 
-FRESH_SECONDS = 60.0
-MOST_KEPT = 20_000
 ENTITIES = "standardLookups/THROUGHLINE_LEGAL_ENTITY/child/lookupCodes"
 PRODUCTS = "standardLookups/THROUGHLINE_SERVICE_ITEM/child/lookupCodes"
 _BILL_TO = "BILL_TO"
-Content = TypeVar("Content")
-
-
-class _Kept(Generic[Content]):
-    """Something read whole, read again when it is old."""
-
-    def __init__(self, read: Callable[[], Awaitable[Content]]) -> None:
-        self._read = read
-        self._content: Content | None = None
-        self._at = 0.0
-        self._lock = asyncio.Lock()
-
-    async def get(self, *, younger_than: float = FRESH_SECONDS) -> Content:
-        """The content, at most so many seconds old."""
-        asked_at = time.monotonic()
-        async with self._lock:
-            if self._content is None or self._at < asked_at - younger_than:
-                read_at = time.monotonic()
-                self._content, self._at = await self._read(), read_at
-            return self._content
-
-    def forget(self) -> None:
-        """Read afresh next time."""
-        self._content = None
 
 
 class Directory:
@@ -69,8 +42,8 @@ class Directory:
         self._client = client
         self._fields = fields
         self._item_kind = item_kind
-        self._entities = _Kept(self.read_entities)
-        self._items = _Kept(self.read_items)
+        self._entities = Kept(self.read_entities)
+        self._items = Kept(self.read_items)
         self._parties: dict[str, Party] = {}
         self._projects: dict[str, PlacedProject] = {}
         self._contracts: dict[str, PlacedContract] = {}
@@ -146,33 +119,30 @@ class Directory:
 
     async def entity(self, code: str) -> Entity:
         """The legal entity. Raises UnknownReference."""
-        for age in (FRESH_SECONDS, 0.0):
-            if found := (await self._entities.get(younger_than=age)).get(code):
-                return found
-        raise _unknown("legal_entity_code", f"oracle_fusion has no legal entity {code}")
+        found = await self._entities.find(lambda held: held.get(code))
+        if found is None:
+            raise _unknown("legal_entity_code", f"oracle_fusion has no legal entity {code}")
+        return found
 
     async def entity_of_unit(self, unit: str) -> Entity | None:
         """The legal entity whose business unit it is; None: none of ours."""
-        for age in (FRESH_SECONDS, 0.0):
-            for entity in (await self._entities.get(younger_than=age)).values():
-                if entity.business_unit == unit:
-                    return entity
-        return None
+        return await self._entities.find(
+            lambda held: next((entity for entity in held.values() if entity.business_unit == unit), None)
+        )
 
     async def unit_name(self, number: int) -> str:
         """Name of a business unit of ours. Raises NotFound."""
-        for age in (FRESH_SECONDS, 0.0):
-            for entity in (await self._entities.get(younger_than=age)).values():
-                if entity.business_unit_id == number:
-                    return entity.business_unit
-        raise NotFound(f"oracle_fusion has no legal entity of ours with business unit {number}")
+        found = await self._entities.find(
+            lambda held: next((entity for entity in held.values() if entity.business_unit_id == number), None)
+        )
+        if found is None:
+            raise NotFound(f"oracle_fusion has no legal entity of ours with business unit {number}")
+        return found.business_unit
 
     async def items(self, codes: Iterable[str]) -> Mapping[str, str]:
         """Names of items by code. Raises UnknownReference naming the first one that is not there."""
         wanted = set(codes)
-        found = await self._items.get()
-        if wanted - found.keys():
-            found = await self._items.get(younger_than=0.0)
+        found = await self._items.holding(lambda held: wanted <= held.keys())
         if missing := sorted(wanted - found.keys()):
             raise _unknown("item_code", f"oracle_fusion has no service item {missing[0]}")
         return found
@@ -189,7 +159,7 @@ class Directory:
         if not sites:
             return None
         by_set = {site.set_id: site.site_number for site in sites if site.site_use_code == _BILL_TO}
-        return _keep(self._parties, customer_id, Party(sites[0].party_id, sites[0].customer_account_id, by_set))
+        return keep(self._parties, customer_id, Party(sites[0].party_id, sites[0].customer_account_id, by_set))
 
     async def party(self, customer_id: str, entity: Entity) -> Party:
         """The customer, usable by the legal entity. Raises NotFound."""
@@ -214,7 +184,7 @@ class Directory:
         found = await self._client.items("projects", q=q, expand=expand)
         if not found:
             raise NotFound(f"oracle_fusion has no project with our id {project_id}; it must be written first")
-        row = drift(VENDOR, ProjectRow, place.take(found[0].row))
+        row = drift(VENDOR, ProjectRow, place.take(self._client.whole(found[0].row, place.paths())))
         tasks = await self._client.children(
             found[0], "projects", "Tasks", expand=",".join(expanded(self._fields, "task"))
         )
@@ -225,7 +195,7 @@ class Directory:
     def keep_project(self, project_id: str, row: ProjectRow, tasks: Iterable[TaskRow]) -> PlacedProject:
         """Remember a project that was just seen."""
         numbers = {task.source_task_reference: task.task_number for task in tasks if task.source_task_reference}
-        return _keep(self._projects, project_id, PlacedProject(row.project_id, row.project_number, numbers))
+        return keep(self._projects, project_id, PlacedProject(row.project_id, row.project_number, numbers))
 
     def known_contract(self, contract_id: str) -> PlacedContract | None:
         """A contract seen before."""
@@ -235,14 +205,7 @@ class Directory:
         """Remember a contract that was just seen."""
         numbers = {line.external_key: line.line_number for line in lines if line.external_key}
         placed = PlacedContract(row.contract_id, row.contract_number, row.contract_type_name, row.org_id, numbers)
-        return _keep(self._contracts, contract_id, placed)
-
-
-def _keep(kept: dict[str, Content], key: str, value: Content) -> Content:
-    if len(kept) >= MOST_KEPT:
-        kept.clear()
-    kept[key] = value
-    return value
+        return keep(self._contracts, contract_id, placed)
 
 
 def expanded(fields: FieldMap, entity: str) -> list[str]:

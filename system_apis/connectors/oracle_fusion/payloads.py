@@ -16,7 +16,7 @@ class Payload(BaseModel):
 
 
 class Segments(BaseModel):
-    """Root of flexfield rows: segments in our own spelling."""
+    """Root of flexfield rows: segments in our own spelling. An empty one is null; one that is not there is gone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -81,7 +81,7 @@ class ItemSegments(Segments):
     """What a sold product is invoiced as."""
 
     item_code: str = Field(alias="itemCode")
-    revenue_account: str | None = Field(default=None, alias="revenueAccount")
+    revenue_account: str | None = Field(alias="revenueAccount")
 
 
 class ProductRow(Payload):
@@ -175,7 +175,7 @@ class TaskRow(Payload):
 class ProjectSegments(Segments):
     """What we keep with a project."""
 
-    contract: str | None = Field(default=None, alias="throughlineContract")
+    contract: str | None = Field(alias="throughlineContract")
 
 
 class ProjectRow(Payload):
@@ -202,7 +202,7 @@ class ContractLineRow(Payload):
 class ContractSegments(Segments):
     """What we keep with a contract."""
 
-    schedule: str | None = Field(default=None, alias="throughlineSchedule")
+    schedule: str | None = Field(alias="throughlineSchedule")
 
 
 class ContractRow(Payload):
@@ -252,8 +252,8 @@ class InstallmentRow(Payload):
 class InvoiceSegments(Segments):
     """What we keep with an invoice."""
 
-    customer: str | None = Field(default=None, alias="throughlineCustomer")
-    period: str | None = Field(default=None, alias="throughlinePeriod")
+    customer: str | None = Field(alias="throughlineCustomer")
+    period: str | None = Field(alias="throughlinePeriod")
 
 
 class InvoiceRow(Payload):

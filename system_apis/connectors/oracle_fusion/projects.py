@@ -9,10 +9,11 @@ from typing import Any, cast
 from shared.canonical.projects import PlacedPart, Project, ProjectPlan
 from shared.errors.taxonomy import NotFound, StaleVersion
 from system_apis.connectors.oracle_fusion import mapping
-from system_apis.connectors.oracle_fusion.account import Account, Body, begun, canonical
-from system_apis.connectors.oracle_fusion.client import Item, Part, literal, part
+from system_apis.connectors.oracle_fusion.account import Account, Body
+from system_apis.connectors.oracle_fusion.client import VENDOR, Item, Part, literal, part
 from system_apis.connectors.oracle_fusion.directory import below, expanded
 from system_apis.connectors.oracle_fusion.payloads import ProjectRow, TaskRow
+from system_apis.ports.outcomes import begun, canonical
 
 CLOSED = "CLOSED"
 
@@ -28,14 +29,14 @@ class Projects:
         entity = await self._account.directory.entity(plan.legal_entity_code)
         await self._account.directory.party(plan.customer_id, entity)
         header = mapping.from_project(plan, entity=entity, template=self._account.settings.project_template)
-        async with self._account.writing(plan.id):
+        async with self._account.writers.of(plan.id):
             held = await self._held(plan.id)
             if held is None:
                 tasks = [self._account.give("task", task) for task in _tasks(plan, {})]
                 body = {**self._account.give("project", header), "Tasks": tasks}
                 body["ProjectCustomers"] = [{"PartyNumber": plan.customer_id}]
                 made = await self._account.client.create("projects", body)
-                with begun(f"project {plan.id}"):
+                with begun(VENDOR, f"project {plan.id}"):
                     return await self._shown(plan, await self._complete(made))
             try:
                 await self._bring(plan, header, held)
@@ -44,7 +45,7 @@ class Projects:
                 if held is None:
                     raise
                 await self._bring(plan, header, held)
-            with begun(f"project {plan.id}"):
+            with begun(VENDOR, f"project {plan.id}"):
                 found = await self._held(plan.id)
             if found is None:
                 raise NotFound(f"oracle_fusion no longer has a project with our id {plan.id}")
@@ -108,7 +109,7 @@ class Projects:
         row = self._account.take("project", item.row, ProjectRow)
         tasks = [self._account.take("task", task.row, TaskRow) for task in await self._tasks_of(item)]
         self._account.directory.keep_project(project_id, row, tasks)
-        with canonical():
+        with canonical(VENDOR):
             return Project(
                 tenant=self._account.binding.tenant,
                 id=project_id,
@@ -131,7 +132,7 @@ class Projects:
 
     async def close(self, project_id: str) -> None:
         """Take the project out of use; its records stay for the auditors."""
-        async with self._account.writing(project_id):
+        async with self._account.writers.of(project_id):
             held = await self._held(project_id)
             if held is None:
                 raise NotFound(f"oracle_fusion has no project with our id {project_id}")

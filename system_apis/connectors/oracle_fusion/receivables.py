@@ -13,7 +13,7 @@ from shared.canonical.references import Page
 from shared.errors.taxonomy import OutcomeUnknown, PeriodClosed, VendorRejected
 from shared.outbound import drift
 from system_apis.connectors.oracle_fusion import invoices, mapping
-from system_apis.connectors.oracle_fusion.account import Account, Body, begun, canonical
+from system_apis.connectors.oracle_fusion.account import Account, Body
 from system_apis.connectors.oracle_fusion.changes import changed_page
 from system_apis.connectors.oracle_fusion.client import VENDOR, Item, listed, literal, part
 from system_apis.connectors.oracle_fusion.directory import below, expanded
@@ -27,6 +27,7 @@ from system_apis.connectors.oracle_fusion.payloads import (
     ReceiptRow,
 )
 from system_apis.connectors.oracle_fusion.places import Entity
+from system_apis.ports.outcomes import begun, canonical, departures
 
 INVOICES, RECEIPTS = "receivablesInvoices", "standardReceipts"
 _INSTALLMENTS, _LINES, _TAXES = (
@@ -49,11 +50,11 @@ class Receivables:
         """Look for our id, else make it incomplete, compare its lines, and complete it; a wrong one goes again."""
         mapping.keepable(draft.id)
         entity = await self._account.directory.entity(draft.legal_entity_code)
-        async with self._account.writing(draft.id):
+        async with self._account.writers.of(draft.id):
             held = await self._held(draft.id)
             if held is not None and self._row(held).invoice_status != invoices.INCOMPLETE:
                 invoice = await self._invoice(held)
-                if differences := _differences(invoice, draft):
+                if differences := departures(invoice, draft):
                     raise VendorRejected(f"oracle_fusion holds another invoice under {draft.id}: {differences}")
                 return invoice
             if held is not None and await self._departs(held, draft):
@@ -64,7 +65,7 @@ class Receivables:
                 made = held if body is None else await self._account.client.create(INVOICES, body)
                 if made is None:
                     raise OutcomeUnknown(f"oracle_fusion took invoice {draft.id} but does not have it.")
-                with begun(f"invoice {draft.id}"):
+                with begun(VENDOR, f"invoice {draft.id}"):
                     await self._refuse_wrong(made, draft)
                     return await self._completed(made, draft)
 
@@ -153,7 +154,7 @@ class Receivables:
         if posted is None:
             raise OutcomeUnknown(f"oracle_fusion completed invoice {draft.id} but does not have it.")
         invoice = await self._invoice(posted)
-        if differences := _differences(invoice, draft):
+        if differences := departures(invoice, draft):
             back = self._account.give("invoice", {"InvoiceStatus": invoices.INCOMPLETE})
             await self._account.client.patch(address, back)
             await self._account.client.delete(address)
@@ -187,7 +188,7 @@ class Receivables:
         installments = [self._account.take("installment", child.row, InstallmentRow) for child in children]
         entity = await self._account.directory.entity_of_unit(row.business_unit)
         code = entity.code if entity else row.business_unit
-        with canonical():
+        with canonical(VENDOR):
             return invoices.to_invoice(self._account.binding, row, installments, legal_entity_code=code)
 
     async def find(self, invoice_id: str) -> Invoice | None:
@@ -232,7 +233,7 @@ class Receivables:
             if one.reference_transaction_id is not None
         }
         known = await self._ours(transactions)
-        with canonical():
+        with canonical(VENDOR):
             payments = tuple(
                 invoices.to_payment(
                     self._account.binding, row, applications.get(row.standard_receipt_id, ()), invoices=known
@@ -287,15 +288,3 @@ class Receivables:
 def _chunks(values: Sequence[object]) -> Iterable[Sequence[object]]:
     for at in range(0, len(values), _AT_ONCE):
         yield values[at : at + _AT_ONCE]
-
-
-def _differences(invoice: Invoice, draft: InvoiceDraft) -> str:
-    """Where an invoice departs from its draft; empty when it does not."""
-    pairs = (
-        ("net", invoice.net, draft.net),
-        ("tax", invoice.tax, draft.tax),
-        ("gross", invoice.gross, draft.gross),
-        ("legal entity", invoice.legal_entity_code, draft.legal_entity_code),
-        ("period", invoice.period, draft.period),
-    )
-    return "; ".join(f"{name} is {there}, not {ours}" for name, there, ours in pairs if there != ours)

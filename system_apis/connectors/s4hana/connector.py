@@ -25,11 +25,11 @@ from system_apis.connectors.s4hana.payments import Payments
 from system_apis.connectors.s4hana.projects import Projects
 from system_apis.connectors.s4hana.receivables import Invoices
 from system_apis.connectors.s4hana.settings import read_settings
-from system_apis.connectors.s4hana.writing import canonical
 from system_apis.fields import load_fields
 from system_apis.manifest import load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint
+from system_apis.ports.outcomes import canonical
 from system_apis.ports.schema import FieldFacts
 
 _FOLDER = Path(__file__).parent
@@ -77,8 +77,8 @@ class S4Connector:
     # --- reference data ------------------------------------------------------------------------------------------
     async def list_legal_entities(self) -> tuple[LegalEntity, ...]:
         """Legal entities whose company code is there, read afresh."""
-        organisations = await self._directory.organisations(younger_than=0.0)
-        with canonical():
+        organisations = await self._directory.organisations()
+        with canonical(VENDOR):
             return tuple(mapping.to_legal_entity(self._binding, one) for one in organisations)
 
     async def list_service_items(self) -> tuple[ServiceItem, ...]:
@@ -89,7 +89,7 @@ class S4Connector:
         found: list[ServiceItem] = []
         for row in taken(rows, fields):
             names = [drift(VENDOR, DescriptionRow, one) for one in nested(row, "to_Description")]
-            with canonical():
+            with canonical(VENDOR):
                 found += mapping.to_service_items(self._binding, drift(VENDOR, ProductRow, row), names)
         return tuple(found)
 
@@ -100,7 +100,7 @@ class S4Connector:
         rows = [
             drift(VENDOR, RateRow, row) for row in taken(await self._client.rows(RATES, fields.object, query), fields)
         ]
-        with canonical():
+        with canonical(VENDOR):
             return mapping.to_rate_cards(self._binding, rows)
 
     # --- delivery ------------------------------------------------------------------------------------------------

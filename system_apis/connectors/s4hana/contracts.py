@@ -9,33 +9,21 @@ from shared.canonical.references import Written
 from shared.errors.taxonomy import NotFound, OutcomeUnknown
 from shared.outbound import drift
 from system_apis.connectors.s4hana import bodies
-from system_apis.connectors.s4hana.client import ORDERS, Change, Json, Query, S4Client, etag, nested, path_of, quoted
+from system_apis.connectors.s4hana.client import ORDERS, Change, Json, Query, etag, nested, path_of, quoted
 from system_apis.connectors.s4hana.differences import changed
-from system_apis.connectors.s4hana.directory import VENDOR, Directory, kept_id, unknown
+from system_apis.connectors.s4hana.directory import VENDOR, kept_id, unknown
 from system_apis.connectors.s4hana.mapping import is_keepable, is_keepable_object, to_written_order
 from system_apis.connectors.s4hana.payloads import ConditionRow, OrderItemRow, OrderRow, PlanItemRow, PlanRow
-from system_apis.connectors.s4hana.settings import Settings
-from system_apis.connectors.s4hana.writing import Writers, begun
-from system_apis.fields import FieldMap
-from system_apis.ports.binding import Binding
+from system_apis.connectors.s4hana.writing import Desk
+from system_apis.ports.outcomes import begun
 
 _PRICED = ("to_Item/to_PricingElement",)
 _PLANNED = ("to_Item/to_BillingPlan/to_BillingPlanItem",)
 _BILLED = "C"
 
 
-class Contracts:
+class Contracts(Desk):
     """The port's contract and schedule methods."""
-
-    def __init__(
-        self, binding: Binding, client: S4Client, directory: Directory, fields: FieldMap, settings: Settings
-    ) -> None:
-        self._binding = binding
-        self._client = client
-        self._directory = directory
-        self._fields = fields
-        self._settings = settings
-        self._writers = Writers(directory)
 
     # --- contracts -----------------------------------------------------------------------------------------------
     async def amend(self, contract: ErpContract) -> Written:
@@ -55,7 +43,7 @@ class Contracts:
             await self._client.change_set(ORDERS, changes)
             order = self._order(row)
             if changes:
-                with begun(f"contract {contract.id}"):
+                with begun(VENDOR, f"contract {contract.id}"):
                     order = await self._read_back("YY1_TLContract_SDH", contract.id)
             return to_written_order(self._binding, contract.id, order, was_created=False)
 
@@ -119,7 +107,7 @@ class Contracts:
             changes += self._dates(schedule, row)
             await self._client.change_set(ORDERS, changes)
             if changes:
-                with begun(f"billing schedule {schedule.id}"):
+                with begun(VENDOR, f"billing schedule {schedule.id}"):
                     order = await self._read_back("YY1_TLContract_SDH", schedule.contract_id)
             return to_written_order(self._binding, schedule.id, order, was_created=was_created)
 

@@ -10,15 +10,13 @@ from shared.canonical.references import Written
 from shared.errors.taxonomy import OutcomeUnknown
 from shared.outbound import drift
 from system_apis.connectors.s4hana import bodies
-from system_apis.connectors.s4hana.client import PARTNERS, Change, Json, Query, S4Client, etag, nested, path_of
+from system_apis.connectors.s4hana.client import PARTNERS, Change, Json, Query, etag, nested, path_of
 from system_apis.connectors.s4hana.differences import changed
-from system_apis.connectors.s4hana.directory import VENDOR, Directory, kept_id, number_of
+from system_apis.connectors.s4hana.directory import VENDOR, kept_id, number_of
 from system_apis.connectors.s4hana.mapping import Organisation, is_keepable, to_written_customer
 from system_apis.connectors.s4hana.payloads import AddressRow, PartnerRow
-from system_apis.connectors.s4hana.settings import Settings
-from system_apis.connectors.s4hana.writing import Writers, begun
-from system_apis.fields import FieldMap
-from system_apis.ports.binding import Binding
+from system_apis.connectors.s4hana.writing import Desk
+from system_apis.ports.outcomes import begun
 
 _HELD = Query(
     expand=(
@@ -30,18 +28,8 @@ _HELD = Query(
 )
 
 
-class Customers:
+class Customers(Desk):
     """The port's customer methods."""
-
-    def __init__(
-        self, binding: Binding, client: S4Client, directory: Directory, fields: FieldMap, settings: Settings
-    ) -> None:
-        self._binding = binding
-        self._client = client
-        self._directory = directory
-        self._fields = fields
-        self._settings = settings
-        self._writers = Writers(directory)
 
     async def amend(self, customer: Customer, legal_entity_code: str) -> Written:
         """Make the partner with role, ledger and sales area, or change what differs; a legal entity is added."""
@@ -60,7 +48,7 @@ class Customers:
             changes = self._changes(customer, at, held.partner, row)
             if changes:
                 await self._client.change_set(PARTNERS, changes)
-                with begun(f"customer {customer.id}"):
+                with begun(VENDOR, f"customer {customer.id}"):
                     held = await self._directory.find_partner(customer.id) or held
         return to_written_customer(self._binding, customer.id, held, was_created=False)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -22,9 +21,9 @@ from system_apis.connectors.s4hana.payloads import (
 from system_apis.connectors.s4hana.settings import Settings
 from system_apis.dialects.odata import any_of
 from system_apis.fields import EntityFields, FieldMap
+from system_apis.ports.kept import Kept
 
 VENDOR = "s4hana"
-FRESH_SECONDS = 60.0
 MOST_KEPT = 50_000
 AT_ONCE = 40
 """Values in one condition: addresses have an end."""
@@ -37,9 +36,7 @@ class Directory:
         self._client = client
         self._fields = fields
         self._settings = settings
-        self._organisations: tuple[Organisation, ...] = ()
-        self._read_at = -FRESH_SECONDS
-        self._lock = asyncio.Lock()
+        self._organisations = Kept(self._read)
         self._partners: dict[str, PartnerRow] = {}
         self._ours: dict[str, str] = {}
 
@@ -47,15 +44,11 @@ class Directory:
         """S/4HANA refused a reference: nothing kept is trusted any more."""
         self._partners.clear()
         self._ours.clear()
-        self._read_at = -FRESH_SECONDS
+        self._organisations.forget()
 
-    async def organisations(self, *, younger_than: float = FRESH_SECONDS) -> tuple[Organisation, ...]:
-        """Every legal entity with its company code."""
-        async with self._lock:
-            if time.monotonic() - self._read_at > younger_than:
-                self._organisations = await self._read()
-                self._read_at = time.monotonic()
-            return self._organisations
+    async def organisations(self) -> tuple[Organisation, ...]:
+        """Every legal entity with its company code, as they are now."""
+        return await self._organisations.get(younger_than=0.0)
 
     async def _read(self) -> tuple[Organisation, ...]:
         entities, companies = self._fields["legal_entity"], self._fields["company_code"]
@@ -76,21 +69,22 @@ class Directory:
 
     async def organisation(self, code: str) -> Organisation:
         """The legal entity. Raises UnknownReference."""
-        for age in (FRESH_SECONDS, 0.0):
-            for one in await self.organisations(younger_than=age):
-                if one.entity.code == code:
-                    return one
-        raise unknown("legal_entity_code", f"{VENDOR} has no legal entity {code}")
+        found = await self._organisations.find(
+            lambda held: next((one for one in held if one.entity.code == code), None)
+        )
+        if found is None:
+            raise unknown("legal_entity_code", f"{VENDOR} has no legal entity {code}")
+        return found
 
     async def code_of(self, company: str, sales_organization: str) -> str | None:
         """The legal entity that bills from there, or None where it is none of ours."""
-        for age in (FRESH_SECONDS, 0.0):
-            listed = await self.organisations(younger_than=age)
-            near = [one.entity for one in listed if one.entity.company == company]
+
+        def look(held: Sequence[Organisation]) -> str | None:
+            near = [one.entity for one in held if one.entity.company == company]
             exact = [one for one in near if one.sales_organization == sales_organization]
-            if exact or near:
-                return (exact or near)[0].code
-        return None
+            return (exact or near)[0].code if near else None
+
+        return await self._organisations.find(look)
 
     # --- customers -----------------------------------------------------------------------------------------------
     async def partner(self, customer_id: str) -> PartnerRow:

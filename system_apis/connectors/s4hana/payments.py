@@ -8,17 +8,16 @@ from decimal import Decimal
 
 from shared.canonical.invoices import Invoice, Payment
 from shared.canonical.references import Page
-from shared.errors.taxonomy import FieldFinding, InvalidRequest
-from shared.outbound import drift, pack_cursor, unpack_cursor
+from shared.outbound import drift, foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.connectors.s4hana.client import BILLING, LEDGER, Query, S4Client, moment_literal, quoted
 from system_apis.connectors.s4hana.directory import AT_ONCE, VENDOR, Directory, selected
 from system_apis.connectors.s4hana.mapping import Cleared, to_payment
 from system_apis.connectors.s4hana.payloads import InvoiceRow, LineRow
 from system_apis.connectors.s4hana.receivables import PAYMENTS, Invoices
-from system_apis.connectors.s4hana.writing import canonical
 from system_apis.dialects.odata import any_of
 from system_apis.fields import FieldMap
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import canonical
 
 _ORDER = "LastChangeDateTime,CompanyCode,FiscalYear,AccountingDocument"
 _NOTHING_CANCELLED = "CancelledBillingDocument eq ''"
@@ -38,8 +37,7 @@ class Place:
             try:
                 self.at, self.skip = datetime.fromisoformat(str(state["at"])), int(state["skip"])
             except (KeyError, TypeError, ValueError) as error:
-                findings = [FieldFinding("cursor", "must be the next_cursor of an earlier answer")]
-                raise InvalidRequest("The cursor is not one that this list gave out.", findings=findings) from error
+                raise foreign_cursor() from error
 
     def condition(self) -> str:
         """Rows that may still be wanted."""
@@ -116,7 +114,7 @@ class Payments:
         customers = await self._directory.customers(
             line.customer for group in lines.values() for line in group if line.customer
         )
-        with canonical():
+        with canonical(VENDOR):
             return tuple(
                 to_payment(self._binding, group, invoices=invoices, cleared=cleared.get(key, ()), customers=customers)
                 for key, group in lines.items()

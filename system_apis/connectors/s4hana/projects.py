@@ -6,31 +6,19 @@ from shared.canonical.projects import Project, ProjectPlan, Workstream
 from shared.errors.taxonomy import NotFound
 from shared.outbound import drift
 from system_apis.connectors.s4hana import bodies
-from system_apis.connectors.s4hana.client import PROJECTS, Change, Json, Query, S4Client, etag, nested, path_of, quoted
+from system_apis.connectors.s4hana.client import PROJECTS, Change, Json, Query, etag, nested, path_of, quoted
 from system_apis.connectors.s4hana.differences import changed
-from system_apis.connectors.s4hana.directory import VENDOR, Directory, kept_id
+from system_apis.connectors.s4hana.directory import VENDOR, kept_id
 from system_apis.connectors.s4hana.mapping import is_keepable_object, to_project
 from system_apis.connectors.s4hana.payloads import ElementRow, ProjectRow
-from system_apis.connectors.s4hana.settings import Settings
-from system_apis.connectors.s4hana.writing import Writers, begun, canonical
-from system_apis.fields import FieldMap
-from system_apis.ports.binding import Binding
+from system_apis.connectors.s4hana.writing import Desk
+from system_apis.ports.outcomes import begun, canonical
 
 _ELEMENTS = "to_EnterpriseProjectElement"
 
 
-class Projects:
+class Projects(Desk):
     """The port's project methods."""
-
-    def __init__(
-        self, binding: Binding, client: S4Client, directory: Directory, fields: FieldMap, settings: Settings
-    ) -> None:
-        self._binding = binding
-        self._client = client
-        self._directory = directory
-        self._fields = fields
-        self._settings = settings
-        self._writers = Writers(directory)
 
     async def amend(self, plan: ProjectPlan) -> Project:
         """Make the project in one deep insert, or bring header and elements to the plan in one change set; released."""
@@ -43,15 +31,15 @@ class Projects:
             if row is None:
                 body = bodies.from_new_project(plan, customer, at, self._fields, self._settings)
                 made = await self._client.create(PROJECTS, "A_EnterpriseProject", body)
-                with begun(f"project {plan.id}"):
+                with begun(VENDOR, f"project {plan.id}"):
                     return await self._released(plan.id, self._project(made))
             project = self._project(row)
             if project.status == self._settings.closed_status:
                 await self._step(project, self._settings.released_status)
-                with begun(f"project {plan.id}"):
+                with begun(VENDOR, f"project {plan.id}"):
                     row = await self._held(plan.id) or row
             changes = self._changes(plan, row)
-            with begun(f"project {plan.id}"):
+            with begun(VENDOR, f"project {plan.id}"):
                 await self._client.change_set(PROJECTS, changes)
                 return await self._released(plan.id, self._project(row), is_fresh=not changes, row=row)
 
@@ -106,7 +94,7 @@ class Projects:
 
     def _shown(self, row: Json) -> Project:
         elements = [element for element, _ in self._elements(row)]
-        with canonical():
+        with canonical(VENDOR):
             return to_project(self._binding, self._project(row), elements)
 
     # --- what a plan changes ---------------------------------------------------------------------------------------

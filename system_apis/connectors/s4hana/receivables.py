@@ -19,13 +19,12 @@ from system_apis.connectors.s4hana.client import (
     Change,
     Json,
     Query,
-    S4Client,
     etag,
     nested,
     path_of,
     quoted,
 )
-from system_apis.connectors.s4hana.directory import AT_ONCE, VENDOR, Directory, kept_id, selected
+from system_apis.connectors.s4hana.directory import AT_ONCE, VENDOR, kept_id, selected
 from system_apis.connectors.s4hana.mapping import (
     CLEARED,
     is_keepable,
@@ -33,29 +32,17 @@ from system_apis.connectors.s4hana.mapping import (
     to_invoice,
 )
 from system_apis.connectors.s4hana.payloads import InvoiceRow, LineRow, MadeRow, RequestItemRow, RequestRow
-from system_apis.connectors.s4hana.settings import Settings
-from system_apis.connectors.s4hana.writing import Writers, begun, canonical
+from system_apis.connectors.s4hana.writing import Desk
 from system_apis.dialects.odata import any_of
-from system_apis.fields import FieldMap
-from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import begun, canonical, departures
 
 _ACTION = f"{MAKING}/BillingDocument/SAP__self.CreateFromSDDocument"
 _REJECTED = "C"
 _PERIOD = "F5/201"
 
 
-class Invoices:
+class Invoices(Desk):
     """The port's invoice methods."""
-
-    def __init__(
-        self, binding: Binding, client: S4Client, directory: Directory, fields: FieldMap, settings: Settings
-    ) -> None:
-        self._binding = binding
-        self._client = client
-        self._directory = directory
-        self._fields = fields
-        self._settings = settings
-        self._writers = Writers(directory)
 
     async def create(self, draft: InvoiceDraft) -> Invoice:
         """Look for our id, else bill a request once and compare; what came out otherwise is cancelled and rejected."""
@@ -69,7 +56,7 @@ class Invoices:
                     raise VendorRejected(f"{VENDOR} holds another invoice under {draft.id}: {wrong}")
                 return held
             request = await self._request(draft)
-            with begun(f"the request of invoice {draft.id}"):
+            with begun(VENDOR, f"the request of invoice {draft.id}"):
                 return await self._bill(draft, request)
 
     async def _request(self, draft: InvoiceDraft) -> RequestRow:
@@ -84,7 +71,7 @@ class Invoices:
         customer = (await self._directory.partner(draft.customer_id)).partner
         body = bodies.from_invoice(draft, customer, at, self._fields, self._settings)
         made = await self._client.create(REQUESTS, "A_DebitMemoRequest", body)
-        with begun(f"the request of invoice {draft.id}"):
+        with begun(VENDOR, f"the request of invoice {draft.id}"):
             return await self._unblocked(made, drift(VENDOR, RequestRow, made))
 
     async def _open_request(self, invoice_id: str) -> tuple[Json, RequestRow] | None:
@@ -122,7 +109,7 @@ class Invoices:
         if len(made) != 1:
             raise OutcomeUnknown(f"{VENDOR} made {len(made)} billing documents of one request.")
         number = _made(made[0])
-        with begun(f"invoice {draft.id}"):
+        with begun(VENDOR, f"invoice {draft.id}"):
             row = await self._read_back(number)
             posted = await self._shown(row, Decimal(0))
             if row.posting != CLEARED:
@@ -191,7 +178,7 @@ class Invoices:
         code = await self._directory.code_of(row.company, row.sales_organization)
         if code is None:
             raise VendorDrift(f"{VENDOR} billed from company code {row.company}, which no legal entity names")
-        with canonical():
+        with canonical(VENDOR):
             return to_invoice(self._binding, row, legal_entity=code, paid=paid)
 
     async def paid(self, rows: Sequence[InvoiceRow]) -> dict[str, Decimal]:
@@ -246,13 +233,9 @@ def _unposted(made: Json, number: str) -> VendorRejected | PeriodClosed:
 
 def _differences(invoice: Invoice, draft: InvoiceDraft) -> str:
     """Where an invoice departs from its draft; empty when it does not."""
-    pairs = (
-        ("net", invoice.net, draft.net),
-        ("tax", invoice.tax, draft.tax),
-        ("gross", invoice.gross, draft.gross),
-        ("legal entity", invoice.legal_entity_code, draft.legal_entity_code),
-        ("period", invoice.period, draft.period),
+    return departures(
+        invoice,
+        draft,
         ("date", invoice.invoice_on, draft.invoice_on),
         ("state", "voided" if invoice.state is InvoiceState.VOIDED else "standing", "standing"),
     )
-    return "; ".join(f"{name} is {there}, not {ours}" for name, there, ours in pairs if there != ours)

@@ -1,26 +1,18 @@
-"""Business events forwarded by the customer's integration flow: signature, replay window, and the hints they carry.
+"""Business events forwarded by the customer's integration flow, and the hints they carry.
 
 Event Mesh itself shows who sends by a bearer token only; the flow between it and us signs as Standard Webhooks do.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from pydantic import ValidationError
-
-from shared.errors.taxonomy import FieldFinding, InvalidRequest, NotAuthenticated
+from shared.errors.taxonomy import FieldFinding, InvalidRequest
 from system_apis.connectors.s4hana.payloads import EventNotice, unpadded
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangeHint, WebhookDelivery
+from system_apis.ports.deliveries import read_body, verified
 
-WINDOW = timedelta(minutes=5)
 _PAYMENT_KINDS = {"DZ"}
 
 
@@ -30,30 +22,15 @@ def open_intake(binding: Binding) -> S4Intake:
 
 
 class S4Intake:
-    """Reads deliveries signed as Standard Webhooks: HMAC-SHA256 over id, timestamp and body."""
+    """Reads deliveries signed as Standard Webhooks."""
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
+        self._secret = secret
 
     def read(self, delivery: WebhookDelivery) -> Sequence[ChangeHint]:
         """The hint of one event; an event we do not follow gives none. The event's own id tells repeats apart."""
-        self._verified(delivery)
-        return _hints(_notice(delivery.body))
-
-    def _verified(self, delivery: WebhookDelivery) -> None:
-        number = _header(delivery, "webhook-id")
-        stamp = _header(delivery, "webhook-timestamp")
-        given = _header(delivery, "webhook-signature")
-        try:
-            sent_at = datetime.fromtimestamp(int(stamp), UTC)
-        except (ValueError, OverflowError, OSError) as error:
-            raise _unsigned("webhook-timestamp", "is not a time") from error
-        if abs(delivery.received_at - sent_at) > WINDOW:
-            raise _unsigned("webhook-timestamp", "is outside the replay window")
-        digest = hmac.new(self._secret, f"{number}.{stamp}.".encode() + delivery.body, hashlib.sha256).digest()
-        expected = f"v1,{base64.b64encode(digest).decode()}".encode()
-        if not any(hmac.compare_digest(expected, one.encode()) for one in given.split()):
-            raise _unsigned("webhook-signature", "does not fit the body")
+        verified(delivery, self._secret)
+        return _hints(read_body(delivery.body, EventNotice, "business event"))
 
 
 def _hints(notice: EventNotice) -> Sequence[ChangeHint]:
@@ -78,25 +55,3 @@ def _key(data: dict[str, str], name: str) -> str:
         findings = [FieldFinding(f"data.{name}", "is missing")]
         raise InvalidRequest("The business event names no record.", findings=findings)
     return value
-
-
-def _header(delivery: WebhookDelivery, name: str) -> str:
-    value = delivery.headers.get(name)
-    if not value:
-        raise _unsigned(name, "is missing")
-    return value
-
-
-def _unsigned(field: str, reason: str) -> NotAuthenticated:
-    return NotAuthenticated("The delivery is not signed as agreed.", findings=[FieldFinding(field, reason)])
-
-
-def _notice(body: bytes) -> EventNotice:
-    try:
-        document: Any = json.loads(body)
-        return EventNotice.model_validate(document)
-    except ValidationError as error:
-        findings = [FieldFinding(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-    except ValueError:
-        findings = [FieldFinding("body", "is not JSON")]
-    raise InvalidRequest("The business event cannot be read.", findings=findings)

@@ -1,60 +1,24 @@
-"""Ground of everything that writes: one writer per record, silence after a first write, what fits our language."""
+"""Ground of every room that writes: whose tenant it is, how it is reached, and one writer per record."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
-from weakref import WeakValueDictionary
-
-from pydantic import ValidationError
-
-from shared.errors.taxonomy import (
-    FieldFinding,
-    OutcomeUnknown,
-    VendorDrift,
-    VendorRejected,
-    VendorThrottled,
-    VendorUnavailable,
-)
-from system_apis.connectors.s4hana.directory import VENDOR, Directory
+from system_apis.connectors.s4hana.client import S4Client
+from system_apis.connectors.s4hana.directory import Directory
+from system_apis.connectors.s4hana.settings import Settings
+from system_apis.fields import FieldMap
+from system_apis.ports.binding import Binding
+from system_apis.ports.writers import Writers
 
 
-class Writers:
-    """Writes of one record are made one at a time; a refusal empties the directory."""
+class Desk:
+    """What customers, projects, contracts and invoices are written with."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(
+        self, binding: Binding, client: S4Client, directory: Directory, fields: FieldMap, settings: Settings
+    ) -> None:
+        self._binding = binding
+        self._client = client
         self._directory = directory
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    @asynccontextmanager
-    async def of(self, identifier: str) -> AsyncGenerator[None]:
-        """The one writer of that record."""
-        lock = self._locks.setdefault(identifier, asyncio.Lock())
-        async with lock:
-            try:
-                yield
-            except VendorRejected:
-                self._directory.forget()
-                raise
-
-
-@contextmanager
-def begun(what: str) -> Generator[None]:
-    """Something was written already: that S/4HANA falls silent now no longer means that nothing was."""
-    try:
-        yield
-    except (VendorUnavailable, VendorThrottled) as error:
-        sentence = f"{VENDOR} took {what}, whole or in part, and fell silent."
-        raise OutcomeUnknown(sentence, detail=error.message) from error
-
-
-@contextmanager
-def canonical() -> Generator[None]:
-    """What S/4HANA holds may not fit our language: an unknown currency, a name of 300 letters."""
-    try:
-        yield
-    except ValidationError as error:
-        findings = [FieldFinding(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-        listed = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
-        raise VendorDrift(f"{VENDOR} holds what does not fit {error.title}: {listed}", findings=findings) from error
+        self._fields = fields
+        self._settings = settings
+        self._writers = Writers(directory.forget)

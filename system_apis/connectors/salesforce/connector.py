@@ -20,7 +20,6 @@ from system_apis.connectors.salesforce.mapping import (
     customer_stamp,
     from_delivery_status,
     from_invoice_status,
-    mapped,
     opportunity_stamp,
     to_contract,
     to_customer,
@@ -33,8 +32,9 @@ from system_apis.connectors.salesforce.payloads import (
     OpportunityPayload,
     Payload,
 )
+from system_apis.dialects.marks import Mark, page_by_change, start
 from system_apis.dialects.salesforce.feed import Feed, FeedSettings, follows
-from system_apis.dialects.salesforce.marks import Family, Mark, start
+from system_apis.dialects.salesforce.marks import Family
 from system_apis.dialects.salesforce.soql import columns, soql_instant, soql_text
 from system_apis.dialects.salesforce.stamps import hint_key
 from system_apis.dialects.salesforce.wire import SalesforceWire
@@ -42,6 +42,7 @@ from system_apis.fields import FieldMap, load_fields
 from system_apis.manifest import Manifest, load_manifest
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import ChangedEntity, ChangeHint, FeedReading
+from system_apis.ports.outcomes import canonical_record
 from system_apis.ports.schema import FieldFacts
 
 Row = TypeVar("Row", bound=Payload)
@@ -103,7 +104,8 @@ class _Reading(Generic[Row, Item]):
         return f"SELECT {columns(self.model, self.fields)} FROM {self.family.sobject}"
 
     def item(self, row: Row) -> Item:
-        return mapped(self.binding, row.id, self.make, row)
+        with canonical_record(self.binding.system, f"record {row.id}"):
+            return self.make(row, self.binding)
 
 
 class SalesforceConnector:
@@ -170,7 +172,7 @@ class SalesforceConnector:
         if not found:
             return None
         best = max(found, key=lambda contract: (contract.status_code == "Activated", contract.system_modstamp))
-        return mapped(self._binding, best.id, to_contract, best)
+        return self._contracts.item(best)
 
     async def amend_delivery_status(self, opportunity_ref: str, status: DeliveryStatus) -> None:
         """The delivery fields of the deal; left alone where they stand so, since a write is a change."""
@@ -222,22 +224,16 @@ class SalesforceConnector:
     async def _page(
         self, reading: _Reading[Row, Item], since: datetime | None, cursor: str | None, limit: int
     ) -> Page[Item]:
-        """Rows by the latest change of themselves and their children, each once.
+        """Rows by the latest change of themselves and their children."""
 
-        A candidate whose row turns out to have changed after the end of the search is left for a later page.
-        """
-        after = start(since, cursor)
-        while True:
-            marks, horizon = await self._client.changed(reading.family, after, limit)
-            refs = [mark.ref for mark in marks]
-            rows = await self._client.rows_by_id(reading.head, refs, reading.model, reading.family.where)
-            placed = sorted(((Mark(reading.changed_at(row), row.id), row) for row in rows), key=lambda pair: pair[0])
-            items = tuple(reading.item(row) for mark, row in placed if horizon is None or mark <= horizon)
-            if horizon is None:
-                return Page(items=items)
-            after = horizon
-            if items:
-                return Page(items=items, next_cursor=after.packed())
+        async def rows(refs: list[str]) -> list[tuple[Mark, Row]]:
+            found = await self._client.rows_by_id(reading.head, refs, reading.model, reading.family.where)
+            return [(Mark(reading.changed_at(row), row.id), row) for row in found]
+
+        async def candidates(after: Mark | None) -> tuple[list[Mark], Mark | None]:
+            return await self._client.changed(reading.family, after, limit)
+
+        return await page_by_change(start(since, cursor), candidates, rows, reading.item)
 
 
 class FollowingConnector(SalesforceConnector):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
-
-from pydantic import ValidationError
 
 from shared.canonical.contracts import Contract, ContractApproval, ContractMilestone
 from shared.canonical.customers import Address, Customer
@@ -19,7 +16,6 @@ from shared.canonical.opportunities import (
     Opportunity,
     OpportunityLine,
 )
-from shared.errors.taxonomy import FieldFinding, VendorDrift
 from system_apis.connectors.salesforce.payloads import (
     AccountPayload,
     ContractPayload,
@@ -51,21 +47,6 @@ def contract_stamp(payload: ContractPayload) -> datetime:
 def customer_stamp(payload: AccountPayload) -> datetime:
     """When the customer last changed."""
     return payload.system_modstamp
-
-
-def mapped(binding: Binding, ref: str, make: Callable[[Mapped, Binding], Model], payload: Mapped) -> Model:
-    """The canonical model of a payload; a value the canonical model refuses is VendorDrift naming row and field."""
-    try:
-        model = make(payload, binding)
-    except ValidationError as error:
-        listed = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-    except ValueError as error:  # a word that is none of an enumeration's
-        listed = [("", str(error))]
-    else:
-        return model
-    findings = [FieldFinding(field or "(value)", reason) for field, reason in listed]
-    told = "; ".join(f"{finding.field}: {finding.reason}" for finding in findings)
-    raise VendorDrift(f"{binding.system} row {ref} cannot be read: {told}", findings=findings)
 
 
 def _money(amount: Decimal, currency: str) -> Money:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.errors.taxonomy import FieldFinding, InvalidRequest
-from shared.outbound import pack_cursor, unpack_cursor
+from shared.outbound import foreign_cursor, pack_cursor, unpack_cursor
 from system_apis.connectors.tryton.client import LARGEST_PAGE, Json, TrytonClient, parsed
 from system_apis.connectors.tryton.payloads import Stamped
 from system_apis.connectors.tryton.records import STAMP, Records
@@ -33,12 +32,9 @@ class Place:
         try:
             at, number = datetime.fromisoformat(str(state["at"])), int(state["id"])
         except (KeyError, ValueError) as error:
-            raise InvalidRequest(
-                "The cursor is not one that this list gave out.",
-                findings=[FieldFinding("cursor", "must be the next_cursor of an earlier answer")],
-            ) from error
+            raise foreign_cursor() from error
         if at.tzinfo is None:
-            raise InvalidRequest("The cursor is not one that this list gave out.")
+            raise foreign_cursor()
         return cls(at, number)
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from shared.errors.taxonomy import ScopeMissing
 from shared.outbound import drift
 from system_apis.connectors.tryton import changes
 from system_apis.connectors.tryton.client import VENDOR, TrytonClient
@@ -97,7 +99,7 @@ class TrytonConnector:
         )
 
     async def describe(self, objects: Sequence[str]) -> Mapping[str, Sequence[FieldFacts]]:
-        """What Tryton says of its own models; a model that its user cannot see is left out."""
+        """What Tryton says of its own models; a model that its user cannot see is left out, and so is a field."""
         listed = set(await self._client.ask("model.ir.model.get_names"))
         told: dict[str, Sequence[FieldFacts]] = {}
         for name in objects:
@@ -107,7 +109,8 @@ class TrytonConnector:
 
     async def _described(self, name: str) -> list[FieldFacts]:
         raw: Any = await self._client.ask(f"model.{name}.fields_get", None)
-        fields = {field: drift(VENDOR, FieldInfo, info) for field, info in raw.items() if "type" in info}
+        shown = await self._readable(name, [field for field, info in raw.items() if "type" in info])
+        fields = {field: drift(VENDOR, FieldInfo, raw[field]) for field in shown}
         required = [field for field, info in fields.items() if info.required and not info.readonly]
         filled: Any = await self._client.ask(f"model.{name}.default_get", required, False)
         return [
@@ -121,6 +124,18 @@ class TrytonConnector:
             )
             for field, info in fields.items()
         ]
+
+    async def _readable(self, name: str, fields: Sequence[str]) -> list[str]:
+        """Those of the fields that our user may read, by reading them of no record: `fields_get` names all of them."""
+        try:
+            await self._client.ask(f"model.{name}.read", [], list(fields))
+        except ScopeMissing:
+            if len(fields) == 1:
+                return []
+            middle = len(fields) // 2
+            parts = await asyncio.gather(*(self._readable(name, part) for part in (fields[:middle], fields[middle:])))
+            return [field for part in parts for field in part]
+        return list(fields)
 
 
 def _values(info: FieldInfo) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from shared.canonical.billing import BillingSchedule, ErpContract
@@ -20,12 +20,10 @@ from shared.errors.taxonomy import (
     PeriodClosed,
     UnknownReference,
     VendorRejected,
-    VendorThrottled,
-    VendorUnavailable,
 )
 from system_apis.connectors.tryton import mapping, receivables
 from system_apis.connectors.tryton.changes import changed_page
-from system_apis.connectors.tryton.client import TrytonClient, parsed
+from system_apis.connectors.tryton.client import VENDOR, TrytonClient, parsed
 from system_apis.connectors.tryton.customers import Customers
 from system_apis.connectors.tryton.directory import Directory
 from system_apis.connectors.tryton.orders import Orders
@@ -34,6 +32,7 @@ from system_apis.connectors.tryton.posting import Poster
 from system_apis.connectors.tryton.projects import Projects
 from system_apis.connectors.tryton.records import Library
 from system_apis.ports.binding import Binding
+from system_apis.ports.outcomes import begun, departures
 
 _CUSTOMERS_ONLY = ["type", "=", "out"]
 
@@ -87,7 +86,7 @@ class Erp:
     async def amend_customer(self, customer: Customer, legal_entity_code: str) -> Written:
         """A party serves every company."""
         await self._directory.company(legal_entity_code)
-        with _begun(f"customer {customer.id}"):
+        with begun(VENDOR, f"customer {customer.id}"):
             return await self._customers.amend(customer)
 
     async def find_customer(self, customer_id: str) -> Written | None:
@@ -139,7 +138,7 @@ class Erp:
                 async with self._remembering():
                     held = await self._drafted(draft)
             invoice = receivables.to_invoice(self._binding, held)
-            if differences := _differences(invoice, draft):
+            if differences := departures(invoice, draft):
                 if held.state == "draft":
                     await self._client.delete("account.invoice", [held.id], company=held.company.id)
                     raise VendorRejected(f"tryton calculated otherwise and the draft was deleted: {differences}")
@@ -147,13 +146,13 @@ class Erp:
             if held.state not in {"draft", "validated"}:
                 return invoice
             is_past = draft.invoice_on + timedelta(days=draft.payment_terms_days) < datetime.now(UTC).date()
-            with _begun(f"invoice {draft.id} as a draft"):
+            with begun(VENDOR, f"invoice {draft.id} as a draft"):
                 await self._posted(held, is_past=is_past)
                 posted = await self._held(draft.id)
             if posted is None:
                 raise mapping.vanished("invoice", draft.id)
             invoice = receivables.to_invoice(self._binding, posted)
-            if differences := _differences(invoice, draft):
+            if differences := departures(invoice, draft):
                 raise OutcomeUnknown(f"tryton posted invoice {draft.id} otherwise than its draft: {differences}")
             return invoice
 
@@ -177,7 +176,7 @@ class Erp:
         body["lines"] = [["create", [lines.give(line) for line in body["lines"]]]]
         records = self._library["invoice"]
         await self._client.create(records.model, [records.give(body)], company=company)
-        with _begun(f"invoice {draft.id} as a draft"):
+        with begun(VENDOR, f"invoice {draft.id} as a draft"):
             held = await self._held(draft.id)
         if held is None:
             raise mapping.vanished("invoice", draft.id)
@@ -250,24 +249,3 @@ class Erp:
         except (VendorRejected, UnknownReference, Conflict, NotFound):
             self._directory.forget()
             raise
-
-
-@contextmanager
-def _begun(what: str) -> Generator[None]:
-    """Something was written already: that Tryton falls silent now no longer means that nothing was."""
-    try:
-        yield
-    except (VendorUnavailable, VendorThrottled) as error:
-        raise OutcomeUnknown(f"tryton took {what} and fell silent.", detail=error.message) from error
-
-
-def _differences(invoice: Invoice, draft: InvoiceDraft) -> str:
-    """Where an invoice departs from its draft; empty when it does not."""
-    pairs: Sequence[tuple[str, object, object]] = (
-        ("net", invoice.net, draft.net),
-        ("tax", invoice.tax, draft.tax),
-        ("gross", invoice.gross, draft.gross),
-        ("legal entity", invoice.legal_entity_code, draft.legal_entity_code),
-        ("period", invoice.period, draft.period),
-    )
-    return "; ".join(f"{name} is {there}, not {ours}" for name, there, ours in pairs if there != ours)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
@@ -11,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors.taxonomy import CursorExpired, NotFound, PlatformError, VendorDrift, VendorThrottled
 from shared.outbound import AuthFlow, Outbound, drift, route, walk
-from system_apis.dialects.salesforce.marks import Family, Mark, later
+from system_apis.dialects.marks import Mark
+from system_apis.dialects.salesforce.marks import Family, later
 from system_apis.dialects.salesforce.soql import Json, soql_texts, taken
 from system_apis.fields import FieldMap
 from system_apis.manifest import Manifest
@@ -23,6 +25,8 @@ _IDS_PER_QUERY: Final = 200
 _MOST_ROWS: Final = 200
 _MOST_ANEW: Final = 20  # beginnings of one list behind its last row
 _LOCK_PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
+_ECHO: Final = re.compile(r"\A.*^ERROR at Row:\d+:Column:\d+\n", re.DOTALL | re.MULTILINE)
+"""What a refused query is told with before the reason: the query itself, up to 200 letters of it or more."""
 _ROLLED_BACK: Final = "ALL_OR_NONE_OPERATION_ROLLED_BACK"
 
 
@@ -95,7 +99,7 @@ def read_error(body: Any) -> tuple[str | None, str | None] | None:
         error = cast("Json", within[0])
     code = error.get("errorCode") or error.get("statusCode") or _denial(error) or error.get("exceptionCode")
     message = error.get("message") or error.get("error_description") or error.get("exceptionMessage")
-    return (str(code) if code else None), (str(message) if message else None)
+    return (str(code) if code else None), (_ECHO.sub("", str(message)) if message else None)
 
 
 def _denial(error: Json) -> Any:

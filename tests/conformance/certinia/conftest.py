@@ -10,7 +10,8 @@ import pytest
 from deploy.sandbox.certinia import simulator
 from shared.canonical.projects import Project
 from system_apis.connectors.certinia.connector import CertiniaConnector, open_connector
-from tests.conformance.certinia.orgs import USERS, Hands, binding, hands, plan
+from tests.conformance.certinia.orgs import Hands, binding, hands
+from tests.conformance.psa_firm import USERS, plan
 from tests.conformance.served import Sandbox, Serve
 
 

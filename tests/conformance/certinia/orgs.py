@@ -14,71 +14,13 @@ from deploy.sandbox.certinia.words import DAYS, EXPENSE, HEADER, MILESTONE, REPO
 from deploy.sandbox.kit.firm import WireRefused
 from deploy.sandbox.salesforce.session import API, SalesforceSession, loader_session
 from deploy.sandbox.salesforce.simulator import CONNECTOR_CLIENT
-from shared.canonical.money import Money
-from shared.canonical.opportunities import BillingModel
-from shared.canonical.projects import MilestonePlan, ProjectPlan, Workstream
 from system_apis.ports.binding import Binding
-
-USERS = [
-    {"user_id": "7", "name": "Ada", "username": "ada", "role": "Engineer", "active": "true"},
-    {"user_id": "8", "name": "Ben", "username": "ben", "role": "", "active": "false"},
-]
 
 
 def binding(base_url: str, *, secret: str = CONNECTOR_CLIENT.secret, **settings: str) -> Binding:
     known = {"base_url": base_url, "client_id": CONNECTOR_CLIENT.client_id}
     known |= {"copy_wait_seconds": "5", "feed_wait_seconds": "0.1", **settings}
     return Binding("harbour", "certinia", known, {"client_secret": secret})
-
-
-def plan(
-    number: int = 1,
-    *,
-    workstreams: int = 2,
-    milestones: int = 2,
-    currency: str = "EUR",
-    template: str | None = "fixed-scope",
-    name: str | None = None,
-) -> ProjectPlan:
-    """A project with so many workstreams, the first of which has so many milestones."""
-    streams = [
-        Workstream(
-            id=f"wks_{number}-{stream}",
-            name=f"WS{stream}",
-            item_code="ADVISORY",
-            billing_model=BillingModel.MILESTONE if stream == 1 else BillingModel.TIME_AND_MATERIALS,
-            budget=Money.of("1234", currency),
-            start_on=date(2026, 1, 5),
-            milestones=tuple(
-                MilestonePlan(
-                    id=f"mil_{number}-{m}",
-                    reference=f"OPP{number}-M{m}",
-                    name=f"Acceptance {m}",
-                    amount=Money.of(100 * m, currency),
-                    due_on=date(2026, 3, m),
-                )
-                for m in range(1, milestones + 1)
-            )
-            if stream == 1
-            else (),
-        )
-        for stream in range(1, workstreams + 1)
-    ]
-    return ProjectPlan(
-        id=f"prj_{number}",
-        opportunity_id=f"opp_{number}",
-        opportunity_reference=f"OPP{number}",
-        contract_id=f"con_{number}",
-        contract_reference=f"CON{number}",
-        customer_id="cus_1",
-        customer_name="Harbour Bank",
-        name=name or f"Project {number}",
-        legal_entity_code="HC-DE",
-        budget=Money.of("5000.40" if currency != "JPY" else 5000, currency),
-        start_on=date(2026, 1, 5),
-        template=template,
-        workstreams=tuple(streams),
-    )
 
 
 class Hands:
@@ -208,16 +150,3 @@ async def hands(base_url: str) -> AsyncGenerator[Hands]:
     """The administrator's session, and the firm's people, in the org there."""
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         yield Hands(loader_session(base_url, client), CertiniaFirm(base_url, client))
-
-
-async def read_whole(read: Any, limit: int = 100, since: Any = None) -> list[Any]:
-    """A list of the port, page by page."""
-    found: list[Any] = []
-    cursor: str | None = None
-    while True:
-        page = await read(modified_since=since, cursor=cursor, limit=limit)
-        assert len(page.items) <= limit
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found

@@ -14,7 +14,7 @@ from shared.canonical.billing import BillingMark
 from shared.errors.taxonomy import NotFound, OutcomeUnknown, ScopeMissing, VendorRejected
 from system_apis.connectors.certinia.mapping import entry_ref
 from tests.conformance.certinia.conftest import Org
-from tests.conformance.certinia.orgs import read_whole
+from tests.conformance.psa_firm import read_whole
 
 TUESDAY, WEDNESDAY = date(2026, 2, 3), date(2026, 2, 4)
 OTHERWISE = {"item_marks_source": False, "release_bills": False, "event_copies_down": False}

@@ -18,7 +18,7 @@ from shared.canonical.projects import Project
 from system_apis.connectors.certinia.connector import CertiniaConnector, open_connector
 from system_apis.connectors.certinia.mapping import entry_ref
 from system_apis.ports.binding import Binding
-from tests.conformance.certinia.orgs import USERS, binding, hands, plan, read_whole
+from tests.conformance.certinia.orgs import binding, hands
 from tests.conformance.conformance_suite import (
     Bench,
     ConformanceSuite,
@@ -29,6 +29,7 @@ from tests.conformance.conformance_suite import (
     Variant,
     Write,
 )
+from tests.conformance.psa_firm import USERS, plan, read_whole
 from tests.conformance.served import Sandbox
 
 QUERY = r"GET /services/data/v60.0/query"
@@ -194,8 +195,14 @@ class TestCertinia(ConformanceSuite):
         return Moved("time_entry", "role", "Work_Role__c", prepare, read, "Project Manager", words)
 
     def removed(self, bench: Bench) -> Removed:
-        async def remove() -> None:
-            assert bench.sandbox.simulator.configure is not None
-            bench.sandbox.simulator.configure({"deleted_fields": {"pse__Proj__c": ["Throughline_Copy_Job__c"]}})
-
-        return Removed("project", "copy_job", remove)
+        uses = {
+            "create_project": lambda: bench.connector.create_project(plan(2)),
+            "find_project": lambda: bench.connector.find_project("prj_1"),
+        }
+        return Removed(
+            "project",
+            "copy_job",
+            lambda: bench.delete_field(PROJECT, "Throughline_Copy_Job__c"),
+            uses,
+            bench.undelete_fields,
+        )

@@ -11,36 +11,21 @@ from shared.canonical.billing import BillingMark
 from system_apis.connectors.certinia.connector import open_connector
 from system_apis.ports.binding import Binding
 from tests.conformance.certinia.conftest import Org
-from tests.conformance.certinia.orgs import USERS, hands, plan, read_whole
+from tests.conformance.certinia.orgs import hands
+from tests.conformance.psa_firm import USERS, entry, plan, read_whole
 from tests.conformance.served import Serve
-
-
-def row(number: int, **fields: str) -> dict[str, str]:
-    """One booked entry of the firm's file."""
-    about = {
-        "entry_id": f"E-{number}",
-        "opportunity_id": "OPP1",
-        "workstream": "WS2",
-        "user_id": "7",
-        "role": "",
-        "work_date": "2017-07-11",
-        "hours": "7.25",
-        "billable": "true",
-        "approved": "true",
-    }
-    return {**about, **fields}
 
 
 async def test_a_small_firm_is_loaded_worked_billed_and_read_back(org: Org) -> None:
     project = await org.project()
     booked = [
-        row(1),
-        row(2, user_id="8", hours="0.05", approved="false"),
-        row(3, user_id="8", role="Architect", billable="false", workstream="WS1"),
-        row(4, opportunity_id="OPP9"),
-        row(5, hours="1.00"),  # a second entry of the same day: another timecard
-        row(6, work_date="2017-07-31"),
-        row(7, work_date="2017-08-01"),
+        entry(1),
+        entry(2, user_id="8", hours="0.05", approved="false"),
+        entry(3, user_id="8", role="Architect", billable="false", workstream="WS1"),
+        entry(4, opportunity_id="OPP9"),
+        entry(5, hours="1.00"),  # a second entry of the same day: another timecard
+        entry(6, work_date="2017-07-31"),
+        entry(7, work_date="2017-08-01"),
     ]
     done = [{"milestone_id": "OPP1-M1", "opportunity_id": "OPP1", "completed_on": "2017-07-10", "approved": "true"}]
     done += [{"milestone_id": "OPP1-M2", "opportunity_id": "OPP1", "completed_on": "2017-07-11", "approved": "false"}]
@@ -79,8 +64,8 @@ async def test_booking_again_books_nothing_twice(org: Org) -> None:
     project = await org.project()
     projects = {"OPP1": project.source.ref}
     await org.hands.firm.load_users(USERS)
-    assert await org.hands.firm.book(projects, [row(1)], []) == 1
-    assert await org.hands.firm.book(projects, [row(1), row(2, work_date="2017-07-12")], []) == 1
+    assert await org.hands.firm.book(projects, [entry(1)], []) == 1
+    assert await org.hands.firm.book(projects, [entry(1), entry(2, work_date="2017-07-12")], []) == 1
     assert await org.hands.count(HEADER) == 2
     assert await org.hands.count("pse__Assignment__c") == 1
     assert await org.hands.count("Contact") == 2

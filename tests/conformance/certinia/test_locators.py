@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors.taxonomy import CursorExpired
 from tests.conformance.certinia.conftest import Org
-from tests.conformance.certinia.orgs import read_whole
+from tests.conformance.psa_firm import read_whole
 
 MONDAY = date(2026, 2, 2)
 READ_ON = "GET .*/query/"

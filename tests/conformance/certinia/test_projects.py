@@ -11,7 +11,8 @@ from deploy.sandbox.kit.faults import Fault, FaultKind
 from shared.errors.taxonomy import DeadlineExceeded, NotFound, OutcomeUnknown, VendorRejected
 from system_apis.connectors.certinia.connector import open_connector
 from tests.conformance.certinia.conftest import Org
-from tests.conformance.certinia.orgs import binding, plan
+from tests.conformance.certinia.orgs import binding
+from tests.conformance.psa_firm import plan
 
 ACTION = "POST .*/actions/custom/apex/pse__ActionCPFTAccounts"
 OURS = f"SELECT Id, Name, CurrencyIsoCode, pse__Stage__c, Throughline_Copy_Job__c FROM {PROJECT}"

@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-import requests
-import uvicorn
-from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceMalformedRequest, SalesforceResourceNotFound
 
 from deploy.sandbox.certinia import simulator
-from deploy.sandbox.kit.control import sandbox_app
 from deploy.sandbox.salesforce.simulator import LOADER_CLIENT
-from tests.conformance.served import free_port
-
-
-class ToSandbox(HTTPAdapter):
-    """Sends what is meant for the vendor's hosts to the simulator."""
-
-    def __init__(self, base_url: str) -> None:
-        super().__init__()
-        self._base = urlsplit(base_url)
-
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        wanted = urlsplit(request.url)
-        root = "" if wanted.netloc == self._base.netloc else self._base.path
-        request.url = urlunsplit(("http", self._base.netloc, root + wanted.path, wanted.query, ""))
-        return super().send(request, *args, **kwargs)
+from tests.conformance.salesforce.client_sessions import session_to
+from tests.conformance.served import blocking
 
 
 @pytest.fixture
 def client() -> Iterator[Any]:
-    port = free_port()
-    app = sandbox_app({"certinia": simulator(page_size=200)})
-    config = uvicorn.Config(app, port=port, http="httptools", ws="none", lifespan="off", log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    session = requests.Session()
-    session.trust_env = False
-    session.mount("https://", ToSandbox(f"http://127.0.0.1:{port}/certinia"))
     login = {"consumer_key": LOADER_CLIENT.client_id, "consumer_secret": LOADER_CLIENT.secret}
-    yield Salesforce(**login, domain="harbour.my", session=session)
-    session.close()
-    server.should_exit = server.force_exit = True
-    thread.join(10)
+    with blocking(simulator(page_size=200)) as sandbox, session_to(sandbox) as session:
+        yield Salesforce(**login, domain="harbour.my", session=session)
 
 
 def test_projects_are_made_changed_described_and_found(client: Any) -> None:

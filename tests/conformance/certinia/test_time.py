@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,7 +14,8 @@ from shared.errors.taxonomy import InvalidRequest, VendorDrift
 from system_apis.connectors.certinia.mapping import to_time_entries
 from system_apis.connectors.certinia.payloads import TimecardPayload
 from tests.conformance.certinia.conftest import Org
-from tests.conformance.certinia.orgs import binding, read_whole
+from tests.conformance.certinia.orgs import binding
+from tests.conformance.psa_firm import read_whole
 
 SATURDAY, SUNDAY, TUESDAY = date(2026, 1, 31), date(2026, 2, 1), date(2026, 2, 3)
 
@@ -110,11 +111,13 @@ async def test_submitted_time_is_told_and_not_approved(org: Org) -> None:
 async def test_a_day_that_is_emptied_is_told_with_no_hours_to_who_may_have_seen_it(org: Org) -> None:
     ref = (await org.project()).source.ref
     card = await org.hands.card(ref, {SUNDAY: 2, TUESDAY: 8})
-    assert set(await entries(org)) == {SUNDAY, TUESDAY}
-    since = datetime.now(UTC) + timedelta(milliseconds=1)
+    booked = await entries(org)
+    assert set(booked) == {SUNDAY, TUESDAY}
+    seen = booked[TUESDAY].source.modified_at
+    assert seen
     await org.hands.patch(HEADER, card, pse__Sunday_Hours__c=0)
     assert set(await entries(org)) == {TUESDAY}
-    told = await entries(org, since - timedelta(seconds=0))
+    told = await entries(org, seen + timedelta(milliseconds=1))
     assert told[SUNDAY].hours == 0
     assert (told[SUNDAY].is_billable, told[TUESDAY].is_billable) == (False, True)
     assert told[SUNDAY].source.ref == f"{card}:2026-02-01"

@@ -14,7 +14,7 @@ from deploy.sandbox.kit.control import Simulator
 from system_apis.connectors.dynamics_finance.connector import DynamicsFinanceConnector, open_connector
 from system_apis.ports.binding import Binding
 from tests.conformance.conformance_suite import WEBHOOK_SECRET
-from tests.conformance.dynamics_finance.samples import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
+from tests.conformance.erp_firm import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.served import Sandbox, Serve
 
 CONNECTOR = Application("connector-app", "connector-secret", "high")
@@ -50,12 +50,6 @@ def people(base_url: str, client: httpx.AsyncClient) -> DynamicsFinanceFirm:
 @pytest.fixture
 async def finance(serve: Serve) -> Sandbox:
     return await serve(environment())
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture

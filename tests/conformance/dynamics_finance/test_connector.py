@@ -31,7 +31,7 @@ from shared.errors.taxonomy import (
 from system_apis.connectors.dynamics_finance.client import FinanceClient
 from system_apis.connectors.dynamics_finance.connector import DynamicsFinanceConnector, open_connector
 from tests.conformance.dynamics_finance.conftest import CONNECTOR, bound
-from tests.conformance.dynamics_finance.samples import contract, customer, draft, plan, schedule
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 from tests.conformance.served import Sandbox
 
 Opened = Callable[..., Awaitable[DynamicsFinanceConnector]]
@@ -163,15 +163,18 @@ async def test_with_project_operations_the_new_entities_hold_contract_lines_too(
     connector = await opened()
     assert await rows(firm, "Projects") == []
     (header,) = await rows(firm, "ProjectContractHeaders")
-    (line,) = await rows(firm, "ProjectContractLines")
     assert (header["CustomersOrderReference"], header["TermsOfPayment"]) == ("PO-7", "Net30")
-    assert (line["BillingMethod"], Decimal(str(line["LineAmount"]))) == ("TimeAndMaterial", Decimal("20000.10"))
-    longer = contract()
-    second = longer.lines[0].model_copy(update={"workstream_id": "wks_prj_acme_2", "item_code": "SVC-TRAIN"})
-    await connector.amend_contract(longer.model_copy(update={"lines": (*longer.lines, second)}))
+    assert [
+        (line["LineProjectId"], line["BillingMethod"], Decimal(str(line["LineAmount"])))
+        for line in await rows(firm, "ProjectContractLines")
+    ] == [
+        ("PRJ_ACME_1", "TimeAndMaterial", Decimal("20000.10")),
+        ("PRJ_ACME_2", "FixedPrice", Decimal("10000.10")),
+    ]
+    await connector.amend_contract(contract(amounts=("20000.10",)))
+    assert [row["LineProjectId"] for row in await rows(firm, "ProjectContractLines")] == ["PRJ_ACME_1"]
+    await connector.amend_contract(contract())
     assert [row["LineProjectId"] for row in await rows(firm, "ProjectContractLines")] == ["PRJ_ACME_1", "PRJ_ACME_2"]
-    await connector.amend_contract(longer)
-    assert len(await rows(firm, "ProjectContractLines")) == 1
 
 
 async def test_writing_to_the_wrong_entities_is_refused_with_the_products_own_words(opened: Opened) -> None:

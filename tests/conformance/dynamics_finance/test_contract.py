@@ -22,7 +22,7 @@ from deploy.sandbox.kit.odata_options import parse_key
 from system_apis.connectors.dynamics_finance.connector import open_connector
 from system_apis.fields import load_fields
 from tests.conformance.dynamics_finance.conftest import bound, environment, people
-from tests.conformance.dynamics_finance.samples import (
+from tests.conformance.erp_firm import (
     LEGAL_ENTITIES,
     RATE_CARDS,
     SERVICE_ITEMS,

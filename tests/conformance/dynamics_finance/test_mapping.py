@@ -17,7 +17,7 @@ from system_apis.connectors.dynamics_finance.mapping import product_codes, to_mo
 from system_apis.connectors.dynamics_finance.packages import compose
 from system_apis.connectors.dynamics_finance.receivables import differences, shares
 from system_apis.connectors.dynamics_finance.rows import chunks, infolog
-from tests.conformance.dynamics_finance.samples import draft
+from tests.conformance.erp_firm import draft
 
 
 def test_numbers_keep_what_tells_our_ids_apart() -> None:

@@ -15,7 +15,7 @@ from deploy.sandbox.dynamics_finance.simulator import simulator
 from deploy.sandbox.kit import environments
 from deploy.sandbox.kit.environments import RegistryUnreachable
 from tests.conformance.dynamics_finance.conftest import CONNECTOR, LOADER, people
-from tests.conformance.dynamics_finance.samples import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
+from tests.conformance.erp_firm import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.served import Serve
 
 ITS_TOKEN = "mock-token-for-localhost"  # what it sends to loopback addresses instead of asking Entra

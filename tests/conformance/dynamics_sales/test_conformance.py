@@ -3,50 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
 import system_apis.connectors.dynamics_sales as package
 from deploy.sandbox.dynamics_sales import simulator
+from deploy.sandbox.dynamics_sales.firm import DataverseFirm
 from deploy.sandbox.dynamics_sales.simulator import KEY_HEADER
 from deploy.sandbox.kit.control import Simulator
-from shared.canonical.money import Money
-from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from system_apis.connectors.dynamics_sales.connector import DynamicsSalesConnector, open_connector
 from system_apis.connectors.dynamics_sales.webhooks import open_intake
 from system_apis.ports.binding import Binding
-from system_apis.ports.changes import WebhookDelivery, WebhookIntake
-from tests.conformance.conformance_suite import (
-    WEBHOOK_SECRET,
-    Bench,
-    ConformanceSuite,
-    Drift,
-    Moved,
-    PagedRead,
-    Variant,
-    Write,
-)
-from tests.conformance.dynamics_sales.environments import ask, binding_for, change, load_closed
+from system_apis.ports.changes import ChangeHint, FeedReading, WebhookDelivery, WebhookIntake
+from tests.conformance.conformance_suite import WEBHOOK_SECRET, Bench, Drift, Moved, PagedRead, Removed, Variant
+from tests.conformance.crm_suite import CrmSuite, tax_id
+from tests.conformance.dynamics_sales.environments import ask, binding_for, change, firm_wire
+from tests.conformance.port_rules import INVOICE
+from tests.conformance.scenarios import Trace
 from tests.conformance.served import Sandbox
-from tests.conformance.small_firm import read_on, tables
 
 DEALS = r"POST /api/data/v9\.2/\$batch"
 LISTS = rf"GET /api/data/v9\.2/|{DEALS}"
-STATUS = InvoiceStatus(
-    invoice_ref="INV-7",
-    period="2026-10",
-    stage=InvoiceStage.POSTED,
-    gross=Money.of("119.00", "EUR"),
-    paid=Money.zero("EUR"),
-)
 _numbers = count(1)
 
 
-class TestDynamicsSales(ConformanceSuite):
+class TestDynamicsSales(CrmSuite):
     folder = Path(package.__file__).parent
-    writes = ("delivery_statuses.amend", "invoice_statuses.amend")
     read_route = DEALS
+    lists_route = LISTS
     token_route = "POST /.*/oauth2/v2.0/token"
     tick = 1.05  # stamps are whole seconds
     absent_ref = "00000000-0000-4000-8000-000000000001"
@@ -66,100 +53,49 @@ class TestDynamicsSales(ConformanceSuite):
     def simulator(self) -> Simulator:
         return simulator()
 
-    def binding(self, base_url: str, *, is_known: bool = True) -> Binding:
-        known = binding_for(base_url)
-        if is_known:
-            return known
-        return Binding("harbour", "dynamics_sales", known.settings, {**known.secrets, "client_secret": "wrong"})
+    def bound(self, base_url: str) -> Binding:
+        return binding_for(base_url)
 
     def connect(self, binding: Binding) -> DynamicsSalesConnector:
         return open_connector(binding)
 
-    async def prepare(self, sandbox: Sandbox) -> str:
-        """One deal; its record id."""
-        await load_closed(sandbox.base_url, tables())
-        return str((await ask(sandbox.base_url, "opportunities", select="opportunityid"))[0]["opportunityid"])
+    def people(self, sandbox: Sandbox) -> AbstractAsyncContextManager[DataverseFirm]:
+        return firm_wire(sandbox.base_url)
 
-    async def plain_read(self, bench: Bench) -> object:
-        return await bench.connector.get_opportunity(bench.seeded)
+    def traces(self, bench: Bench) -> Mapping[str, Trace]:
+        async def delivered() -> int:
+            found = [
+                await ask(bench.sandbox.base_url, of, filter="thl_psaprojectid eq '77'")
+                for of in ("opportunities", "thl_deliverystatuses")
+            ]
+            return sum(map(len, found))
 
-    async def write(self, bench: Bench, name: str) -> Write:
-        if name == "delivery_statuses.amend":
-            status = DeliveryStatus(stage=DeliveryStage.ACTIVATED, project_id="prj_1", project_ref="77")
-
-            async def count_both() -> int:
-                found = [
-                    await ask(bench.sandbox.base_url, of, filter="thl_psaprojectid eq '77'")
-                    for of in ("opportunities", "thl_deliverystatuses")
-                ]
-                return sum(map(len, found))
-
-            return Write(
-                do=lambda: bench.connector.amend_delivery_status(bench.seeded, status),
-                count=count_both,
-                route=r"PATCH /api/data/v9\.2/(opportunities|thl_deliverystatuses)",
-            )
-
-        async def count_rows() -> int:
+        async def invoiced() -> int:
             return len(await ask(bench.sandbox.base_url, "thl_invoicestatuses"))
 
-        return Write(
-            do=lambda: bench.connector.amend_invoice_status(bench.seeded, "inv_1", STATUS),
-            count=count_rows,
-            route=r"PATCH /api/data/v9\.2/thl_invoicestatuses\(thl_invoiceid='inv_1'\)",
-        )
-
-    def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
-        async def seed(rows: int) -> Sequence[str]:
-            await load_closed(bench.sandbox.base_url, tables(deals=rows))
-            return [f"Deal {n:04d}" for n in range(rows)]
-
-        async def read_deals() -> Sequence[str]:
-            return [deal.name for deal in await read_on(bench.connector.list_opportunities)]
-
-        async def read_customers() -> Sequence[str]:
-            found = await read_on(bench.connector.list_customers)
-            return [customer.name.replace("Customer", "Deal") for customer in found]
-
-        async def read_contracts() -> Sequence[str]:
-            found = await read_on(bench.connector.list_contracts)
-            return [contract.reference.replace("SOW-", "Deal ") for contract in found]
-
-        async def names_of(hints: Sequence[object]) -> Sequence[str]:
-            rows = await ask(bench.sandbox.base_url, "opportunities", select="name")
-            names = {row["opportunityid"]: row["name"] for row in rows}
-            return [names[hint.ref] for hint in hints if hint.entity == "opportunity"]  # type: ignore[attr-defined]
-
-        async def read_changes() -> Sequence[str]:
-            bench.sandbox.simulator.configure({"page_size": 5})  # type: ignore[misc] # this vendor has switches
-            return await names_of(await bench.connector.list_changes(None))
-
-        async def read_feed() -> Sequence[str]:
-            bench.sandbox.simulator.configure({"page_size": 5})  # type: ignore[misc] # this vendor has switches
-            return await names_of((await bench.connector.read_feed(None)).hints)
-
         return {
-            "opportunities": PagedRead(seed, read_deals, LISTS, rows=25),
-            "customers": PagedRead(seed, read_customers, LISTS, rows=25),
-            "contracts": PagedRead(seed, read_contracts, LISTS, rows=25),
-            "changes": PagedRead(seed, read_changes, LISTS, rows=25),
-            "feed": PagedRead(seed, read_feed, LISTS, rows=25),
+            "delivery_statuses.amend": Trace(delivered, r"PATCH /api/data/v9\.2/(opportunities|thl_deliverystatuses)"),
+            "invoice_statuses.amend": Trace(
+                invoiced, r"PATCH /api/data/v9\.2/thl_invoicestatuses\(thl_invoiceid='inv_1'\)"
+            ),
         }
 
+    def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
+        async def told() -> Sequence[ChangeHint]:
+            reading: FeedReading = await bench.connector.read_feed(None)
+            return reading.hints
+
+        lists = super().paged_reads(bench)
+        return {**lists, "feed": replace(lists["changes"], read=lambda: self.hinted(bench, told))}
+
     def drifts(self, bench: Bench) -> Sequence[Drift]:
-        async def contract() -> object:
-            return await bench.connector.find_contract(bench.seeded)
-
-        async def customer() -> object:
-            return await read_on(bench.connector.list_customers)
-
         return [
             Drift(lambda: self.plain_read(bench), LISTS, "estimatedvalue"),
             Drift(lambda: self.plain_read(bench), LISTS, "isocurrencycode"),
             Drift(lambda: self.plain_read(bench), LISTS, "thl_billingmodel"),
-            Drift(contract, LISTS, "thl_paymenttermsdays"),
-            Drift(contract, LISTS, "thl_dueon"),
-            Drift(customer, LISTS, "thl_porequired"),
+            Drift(lambda: self.contract(bench), LISTS, "thl_paymenttermsdays"),
+            Drift(lambda: self.contract(bench), LISTS, "thl_dueon"),
+            Drift(lambda: self.customers(bench), LISTS, "thl_porequired"),
             Drift(lambda: bench.connector.list_changes(None), LISTS, "versionnumber"),
             Drift(lambda: bench.connector.read_feed(None), LISTS, "modifiedon"),
         ]
@@ -179,10 +115,17 @@ class TestDynamicsSales(ConformanceSuite):
             own = {"thl_taxid": None, "harb_vatnumber": "FR40303265045"}
             await change(bench.sandbox.base_url, "accounts(accountnumber='A0000')", **own)
 
-        async def read(connector: DynamicsSalesConnector) -> str | None:
-            return next(c.tax_id for c in await read_on(connector.list_customers) if c.name == "Customer 0000")
+        return Moved("customer", "tax_id", "harb_vatnumber", prepare, tax_id, "FR40303265045")
 
-        return Moved("customer", "tax_id", "harb_vatnumber", prepare, read, "FR40303265045")
+    def removed(self, bench: Bench) -> Removed:
+        uses = {"amend_invoice_status": lambda: bench.connector.amend_invoice_status(bench.seeded, "inv_1", INVOICE)}
+        return Removed(
+            "invoice_status",
+            "period",
+            lambda: bench.delete_field("thl_invoicestatus", "thl_period"),
+            uses,
+            bench.undelete_fields,
+        )
 
     async def lose_position(self, bench: Bench) -> None:
         assert bench.sandbox.simulator.configure

@@ -21,7 +21,6 @@ from system_apis.connectors.dynamics_sales.mapping import (
     Choices,
     from_delivery_status,
     from_invoice_status,
-    mapped,
     to_contract,
     to_customer,
     to_opportunity,
@@ -37,6 +36,7 @@ from system_apis.connectors.dynamics_sales.payloads import (
     OpportunityPayload,
 )
 from system_apis.fields import load_fields
+from system_apis.ports.outcomes import canonical_record
 from tests.conformance.dynamics_sales.environments import binding_for
 
 FOLDER = Path(package.__file__).parent
@@ -137,14 +137,14 @@ def test_a_won_deal_counts_at_its_actual_revenue_and_an_open_one_at_its_estimate
     ],
 )
 def test_a_deal_that_cannot_be_said_in_our_words_is_drift(changed: dict[str, Any]) -> None:
-    with pytest.raises(VendorDrift, match=DEAL["opportunityid"]):
-        mapped(BINDING, to_opportunity, deal(**changed))
+    with pytest.raises(VendorDrift, match="record 1 cannot be read: "), canonical_record("dynamics_sales", "record 1"):
+        to_opportunity(deal(**changed), BINDING)
 
 
 @pytest.mark.parametrize("line", [{"pricingerrorcode": 3}, {"thl_billingmodel": "barter"}, {"thl_workstream": ""}])
 def test_a_line_that_cannot_be_said_in_our_words_is_drift(line: dict[str, Any]) -> None:
-    with pytest.raises(VendorDrift, match=DEAL["opportunityid"]):
-        mapped(BINDING, to_opportunity, deal(line))
+    with pytest.raises(VendorDrift, match="record 1 cannot be read: "), canonical_record("dynamics_sales", "record 1"):
+        to_opportunity(deal(line), BINDING)
 
 
 def test_yen_have_no_minor_unit() -> None:
@@ -159,8 +159,8 @@ def test_an_empty_customer_has_an_incomplete_address_and_no_demands() -> None:
     assert made.bill_to.model_dump(exclude_none=True) == {}
     assert (made.requires_purchase_order, made.industry, made.parent_id) == (False, None, None)
     country = AccountPayload.model_validate({**ACCOUNT, "address1_country": "Germany"})
-    with pytest.raises(VendorDrift, match="country"):
-        mapped(BINDING, to_customer, Buyer(row=country))
+    with pytest.raises(VendorDrift, match="country"), canonical_record("dynamics_sales", "record 1"):
+        to_customer(Buyer(row=country), BINDING)
 
 
 def test_a_contract_without_a_word_on_approval_is_in_review() -> None:

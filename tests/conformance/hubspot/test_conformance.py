@@ -4,51 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import ClassVar
 
 import system_apis.connectors.hubspot as package
 from deploy.sandbox.hubspot import simulator
 from deploy.sandbox.hubspot.events import signature_v3
+from deploy.sandbox.hubspot.firm import HubspotFirm
 from deploy.sandbox.hubspot.setup import custom_objects
 from deploy.sandbox.hubspot.vendor import WEBHOOK_URL
 from deploy.sandbox.kit.control import Simulator
-from shared.canonical.money import Money
-from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from system_apis.connectors.hubspot.connector import HubspotConnector, open_connector
 from system_apis.connectors.hubspot.webhooks import open_intake
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookDelivery, WebhookIntake
-from tests.conformance.conformance_suite import (
-    WEBHOOK_SECRET,
-    Bench,
-    ConformanceSuite,
-    Drift,
-    Moved,
-    PagedRead,
-    Removed,
-    Variant,
-    Write,
-)
-from tests.conformance.hubspot.portals import binding_for, firm_wire, load, people_wire
+from tests.conformance.conformance_suite import WEBHOOK_SECRET, Bench, Drift, Moved, Removed, Variant
+from tests.conformance.crm_suite import CrmSuite
+from tests.conformance.hubspot.portals import binding_for, firm_wire, people_wire
+from tests.conformance.scenarios import Trace
 from tests.conformance.served import Sandbox
-from tests.conformance.small_firm import read_on, tables
 
 DEALS = r"POST /crm/(v3/objects|objects/2026-03)/deals/batch/read"
 SEARCH = "POST .*/search"
-STATUS = InvoiceStatus(
-    invoice_ref="INV-7",
-    period="2026-10",
-    stage=InvoiceStage.POSTED,
-    gross=Money.of("119.00", "EUR"),
-    paid=Money.zero("EUR"),
-)
 
 
-class TestHubspot(ConformanceSuite):
+class TestHubspot(CrmSuite):
     folder = Path(package.__file__).parent
-    writes = ("delivery_statuses.amend", "invoice_statuses.amend")
     read_route = DEALS
+    lists_route = SEARCH
+    wrong_secret = "refresh_token"
     token_route = "POST /oauth/(v3|2026-03)/token"
     variants: ClassVar[Mapping[str, Variant]] = {
         "documented": Variant(),
@@ -70,36 +55,24 @@ class TestHubspot(ConformanceSuite):
     def simulator(self) -> Simulator:
         return simulator(target_url=WEBHOOK_URL)
 
-    def binding(self, base_url: str, *, is_known: bool = True) -> Binding:
-        known = binding_for(base_url)
-        if is_known:
-            return known
-        return Binding("harbour", "hubspot", known.settings, {**known.secrets, "refresh_token": "wrong"})
+    def bound(self, base_url: str) -> Binding:
+        return binding_for(base_url)
 
     def connect(self, binding: Binding) -> HubspotConnector:
         return open_connector(binding)
 
-    async def prepare(self, sandbox: Sandbox) -> str:
-        """One deal, won; its record id."""
-        return await load(sandbox.base_url, tables())
+    def people(self, sandbox: Sandbox) -> AbstractAsyncContextManager[HubspotFirm]:
+        return firm_wire(sandbox.base_url)
 
-    async def plain_read(self, bench: Bench) -> object:
-        return await bench.connector.get_opportunity(bench.seeded)
-
-    async def write(self, bench: Bench, name: str) -> Write:
-        if name == "delivery_statuses.amend":
-            status = DeliveryStatus(stage=DeliveryStage.ACTIVATED, project_id="prj_1", project_ref="77")
-            return Write(
-                do=lambda: bench.connector.amend_delivery_status(bench.seeded, status),
-                count=lambda: self._delivered_deals(bench),
-                route="PATCH .*/deals/",
-            )
-        return Write(
-            do=lambda: bench.connector.amend_invoice_status(bench.seeded, "inv_1", STATUS),
-            count=lambda: self._statuses(bench),
-            route="(POST .*/2-3.*/batch/upsert|PUT .*/associations/default/deals)",
-            steps=2,
-        )
+    def traces(self, bench: Bench) -> Mapping[str, Trace]:
+        return {
+            "delivery_statuses.amend": Trace(lambda: self._delivered_deals(bench), "PATCH .*/deals/"),
+            "invoice_statuses.amend": Trace(
+                lambda: self._statuses(bench),
+                "(POST .*/2-3.*/batch/upsert|PUT .*/associations/default/deals)",
+                steps=2,
+            ),
+        }
 
     async def _delivered_deals(self, bench: Bench) -> int:
         async with firm_wire(bench.sandbox.base_url) as firm:
@@ -111,45 +84,7 @@ class TestHubspot(ConformanceSuite):
         async with firm_wire(bench.sandbox.base_url) as firm:
             return len([row for row in await firm.read_invoice_statuses() if row.opportunity_id == "D0000"])
 
-    def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
-        async def seed(rows: int) -> Sequence[str]:
-            await load(bench.sandbox.base_url, tables(deals=rows))
-            return [f"Deal {n:04d}" for n in range(rows)]
-
-        async def read_deals() -> Sequence[str]:
-            return [deal.name for deal in await read_on(bench.connector.list_opportunities)]
-
-        async def read_customers() -> Sequence[str]:
-            found = await read_on(bench.connector.list_customers)
-            return [customer.name.replace("Customer", "Deal") for customer in found]
-
-        async def read_contracts() -> Sequence[str]:
-            found = await read_on(bench.connector.list_contracts)
-            return [contract.reference.replace("SOW-", "Deal ") for contract in found]
-
-        async def read_changes() -> Sequence[str]:
-            assert bench.sandbox.simulator.configure is not None
-            bench.sandbox.simulator.configure({"page_size": 5})
-            hints = await bench.connector.list_changes(None)
-            bench.sandbox.simulator.configure({"page_size": 200})
-            async with people_wire(bench.sandbox.base_url) as wire:
-                names = {row["id"]: row["properties"]["dealname"] async for row in wire.every("deals", ["dealname"])}
-            return [names[hint.ref] for hint in hints if hint.entity == "opportunity"]
-
-        return {
-            "opportunities": PagedRead(seed, read_deals, SEARCH, rows=25),
-            "customers": PagedRead(seed, read_customers, SEARCH, rows=25),
-            "contracts": PagedRead(seed, read_contracts, SEARCH, rows=25),
-            "changes": PagedRead(seed, read_changes, SEARCH, rows=25),
-        }
-
     def drifts(self, bench: Bench) -> Sequence[Drift]:
-        async def contract() -> object:
-            return await bench.connector.find_contract(bench.seeded)
-
-        async def customer() -> object:
-            return await read_on(bench.connector.list_customers)
-
         async def fresh() -> object:
             """Stages are kept for a while; a connector that has just been opened has none."""
             async with self._opened(bench.binding) as connector:
@@ -161,8 +96,8 @@ class TestHubspot(ConformanceSuite):
             Drift(lambda: self.plain_read(bench), "POST .*/line_items/batch/read", "tl_billing_model"),
             Drift(lambda: self.plain_read(bench), "POST .*/associations/", "toObjectId"),
             Drift(fresh, "GET .*/pipelines/", "probability"),
-            Drift(contract, "POST .*/2-3.*/batch/read", "tl_approval"),
-            Drift(customer, "POST .*/companies/batch/read", "tl_po_required"),
+            Drift(lambda: self.contract(bench), "POST .*/2-3.*/batch/read", "tl_approval"),
+            Drift(lambda: self.customers(bench), "POST .*/companies/batch/read", "tl_po_required"),
             Drift(lambda: bench.connector.list_changes(None), SEARCH, "hs_lastmodifieddate"),
             Drift(lambda: bench.connector.list_changes(None), SEARCH, "results"),
         ]
@@ -215,4 +150,4 @@ class TestHubspot(ConformanceSuite):
                 contract = (await custom_objects(wire))["tl_contract"]
                 await wire.call("DELETE", f"/crm/v3/properties/{contract}/tl_rate_card")
 
-        return Removed("contract", "rate_card_code", remove)
+        return Removed("contract", "rate_card_code", remove, self.contract_uses(bench))

@@ -27,7 +27,7 @@ from system_apis.connectors.hubspot.connector import HubspotConnector, open_conn
 from system_apis.connectors.hubspot.payloads import DealPayload
 from tests.conformance.hubspot.conftest import Portal
 from tests.conformance.hubspot.portals import binding_for, firm_wire
-from tests.conformance.hubspot.test_conformance import STATUS
+from tests.conformance.port_rules import INVOICE
 from tests.conformance.served import Serve
 from tests.conformance.small_firm import read_on, tables
 
@@ -208,7 +208,7 @@ async def test_a_delivery_status_that_stands_so_is_not_written_again(portal: Por
 
 async def test_an_invoice_status_of_no_deal_leaves_nothing_behind(portal: Portal) -> None:
     with pytest.raises(NotFound):
-        await portal.connector.amend_invoice_status("1", "inv_9", STATUS)
+        await portal.connector.amend_invoice_status("1", "inv_9", INVOICE)
     assert portal.sandbox.simulator.counts()["tl_invoice_status"] == 0
 
 
@@ -225,7 +225,7 @@ async def test_an_upsert_that_is_refused_in_part_is_refused(portal: Portal) -> N
         fault = Fault(kind=FaultKind.STATUS, route="batch/upsert", status=399, body=json.dumps(errors))
         portal.sandbox.simulator.wire.faults.add(fault)
         with pytest.raises(kind_of_error):
-            await portal.connector.amend_invoice_status(portal.deal, "inv_1", STATUS)
+            await portal.connector.amend_invoice_status(portal.deal, "inv_1", INVOICE)
         portal.sandbox.heal()
 
 
@@ -269,7 +269,7 @@ async def test_a_small_portal_is_seen_in_what_is_described(serve: Serve) -> None
     with pytest.raises(Misconfigured, match="tl_contract"):
         await connector.find_contract("1")
     with pytest.raises(Misconfigured, match="tl_invoice_status"):
-        await connector.amend_invoice_status("1", "inv_1", STATUS)
+        await connector.amend_invoice_status("1", "inv_1", INVOICE)
     await connector.aclose()
 
 

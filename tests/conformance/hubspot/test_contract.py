@@ -21,7 +21,7 @@ from shared.canonical.opportunities import DeliveryStage, DeliveryStatus
 from system_apis.connectors.hubspot.connector import open_connector
 from tests.conformance.hubspot.contract import Recorder, complaints, contract, misfits, operation
 from tests.conformance.hubspot.portals import binding_for, firm_wire, load, people_wire
-from tests.conformance.hubspot.test_conformance import STATUS
+from tests.conformance.port_rules import INVOICE
 from tests.conformance.served import Serve
 from tests.conformance.small_firm import read_on, tables
 
@@ -40,7 +40,7 @@ async def _all_the_port_does(base_url: str, deal: str, **settings: str) -> None:
         assert (await connector.get_opportunity(deal)).is_won
         assert await connector.find_contract(deal)
         await connector.amend_delivery_status(deal, DeliveryStatus(stage=DeliveryStage.IN_REVIEW))
-        await connector.amend_invoice_status(deal, "inv_1", STATUS)
+        await connector.amend_invoice_status(deal, "inv_1", INVOICE)
         await connector.describe(["deals", "tl_contract"])
     finally:
         await connector.aclose()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 import httpx
 
 from deploy.sandbox.kantata.simulator import TOKEN
-from shared.canonical.money import Money
-from shared.canonical.opportunities import BillingModel
-from shared.canonical.projects import MilestonePlan, ProjectPlan, Workstream
 from system_apis.ports.binding import Binding
 
 TENANT = "harbour"
@@ -19,47 +15,6 @@ TENANT = "harbour"
 
 def binding(base_url: str, *, token: str = TOKEN) -> Binding:
     return Binding(TENANT, "kantata", {"base_url": base_url}, {"access_token": token})
-
-
-def plan(number: int = 1, *, workstreams: int = 2, milestones: int = 2, currency: str = "EUR") -> ProjectPlan:
-    """A project with so many workstreams, the first of which has so many milestones."""
-    streams = [
-        Workstream(
-            id=f"wks_{number}-{stream}",
-            name=f"WS{stream}",
-            item_code="ADVISORY",
-            billing_model=BillingModel.MILESTONE if stream == 1 else BillingModel.TIME_AND_MATERIALS,
-            budget=Money.of("1234", currency),
-            start_on=date(2026, 1, 5),
-            milestones=tuple(
-                MilestonePlan(
-                    id=f"mil_{number}-{m}",
-                    reference=f"OPP{number}-M{m}",
-                    name=f"Acceptance {m}",
-                    amount=Money.of(100 * m, currency),
-                    due_on=date(2026, 3, m),
-                )
-                for m in range(1, milestones + 1)
-            )
-            if stream == 1
-            else (),
-        )
-        for stream in range(1, workstreams + 1)
-    ]
-    return ProjectPlan(
-        id=f"prj_{number}",
-        opportunity_id=f"opp_{number}",
-        opportunity_reference=f"OPP{number}",
-        contract_id=f"con_{number}",
-        contract_reference=f"CON{number}",
-        customer_id="cus_1",
-        customer_name="Harbour Bank",
-        name=f"Project {number}",
-        legal_entity_code="HC-DE",
-        budget=Money.of("5000.40" if currency != "JPY" else 5000, currency),
-        start_on=date(2026, 1, 5),
-        workstreams=tuple(streams),
-    )
 
 
 class Account:

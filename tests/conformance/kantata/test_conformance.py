@@ -26,7 +26,8 @@ from tests.conformance.conformance_suite import (
     Variant,
     Write,
 )
-from tests.conformance.kantata.account import Account, binding, plan
+from tests.conformance.kantata.account import Account, binding
+from tests.conformance.psa_firm import plan, read_whole
 from tests.conformance.served import Sandbox
 
 
@@ -35,18 +36,6 @@ class Seeded:
     account: Account
     workspace: str
     stories: dict[str, str]
-
-
-async def read_whole(listed: Any, limit: int = 1000) -> list[Any]:
-    """Every item of a list of the port, through its cursors."""
-    items: list[Any] = []
-    cursor = None
-    while True:
-        page = await listed(modified_since=None, cursor=cursor, limit=limit)
-        items += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return items
 
 
 class TestKantata(ConformanceSuite):
@@ -219,4 +208,5 @@ class TestKantata(ConformanceSuite):
             answer = await account.call("DELETE", f"custom_fields/{field['id']}")
             assert answer.status_code == 204, answer.text
 
-        return Removed("milestone", "completed_on", remove)
+        uses = {"list_milestones": lambda: read_whole(bench.connector.list_milestones)}
+        return Removed("milestone", "completed_on", remove, uses)

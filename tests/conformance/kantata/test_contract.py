@@ -15,7 +15,7 @@ import yaml
 from deploy.sandbox.kantata.schema import SINGULAR
 from shared.canonical.billing import BillingMark
 from shared.outbound.body import as_json, as_params
-from tests.conformance.kantata.account import Account, plan
+from tests.conformance.kantata.account import Account
 from tests.conformance.kantata.conftest import Kantata
 from tests.conformance.kantata.contract import (
     COLLECTIONS,
@@ -23,7 +23,7 @@ from tests.conformance.kantata.contract import (
     departures_of_body,
     departures_of_query,
 )
-from tests.conformance.kantata.test_conformance import read_whole
+from tests.conformance.psa_firm import plan, read_whole
 
 HIDDEN: Mapping[str, dict[str, str]] = {
     "stories": {"all_on_account": "true"},

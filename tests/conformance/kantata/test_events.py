@@ -10,8 +10,9 @@ from deploy.sandbox.kit.faults import FaultKind
 from shared.errors.taxonomy import InvalidRequest, VendorUnavailable
 from shared.outbound import pack_cursor
 from system_apis.connectors.kantata.connector import open_connector
-from tests.conformance.kantata.account import binding, plan
+from tests.conformance.kantata.account import binding
 from tests.conformance.kantata.conftest import Kantata
+from tests.conformance.psa_firm import plan
 
 _DAY = 86_400
 _EVENTS = r"GET /api/v1/subscribed_events"

@@ -16,9 +16,9 @@ from shared.errors.taxonomy import MappingMissing
 from system_apis.connectors.kantata import connector
 from system_apis.connectors.kantata.connector import KantataConnector, open_connector
 from system_apis.fields import load_fields
-from tests.conformance.kantata.account import binding, plan
+from tests.conformance.kantata.account import binding
 from tests.conformance.kantata.conftest import Kantata
-from tests.conformance.kantata.test_conformance import read_whole
+from tests.conformance.psa_firm import plan, read_whole
 
 Opening = Callable[[dict[str, Any]], AbstractAsyncContextManager[KantataConnector]]
 
@@ -58,6 +58,7 @@ async def test_a_role_is_read_from_a_persons_own_field(kantata: Kantata, opened:
 
 async def test_a_value_that_the_table_lacks_is_a_missing_mapping(kantata: Kantata, opened: Opening) -> None:
     project = await kantata.connector.create_project(plan())
+    await kantata.account.field("Completed on", "date")
     field = await kantata.account.field("Sign-off")
     await kantata.account.value(field, project.milestones[0].ref, "perhaps")
     override = {"milestone": {"acceptance": {"path": "custom_fields.Sign-off", "values": {"yes": "accepted"}}}}

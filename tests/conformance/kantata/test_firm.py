@@ -11,41 +11,20 @@ from deploy.sandbox.kantata.firm import KantataFirm
 from deploy.sandbox.kantata.vendor import VENDOR
 from system_apis.connectors.kantata.connector import open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.kantata.account import plan
 from tests.conformance.kantata.conftest import Kantata
-from tests.conformance.kantata.test_conformance import read_whole
+from tests.conformance.psa_firm import USERS, entry, plan, read_whole
 from tests.conformance.served import Serve
-
-USERS = [
-    {"user_id": "7", "name": "Ada", "username": "ada", "role": "Engineer", "active": "true"},
-    {"user_id": "8", "name": "Ben", "username": "ben", "role": "", "active": "false"},
-]
-
-
-def _entry(number: int, **fields: str) -> dict[str, str]:
-    row = {
-        "entry_id": f"E-{number}",
-        "opportunity_id": "OPP1",
-        "workstream": "WS2",
-        "user_id": "7",
-        "role": "",
-        "work_date": "2017-07-11",
-        "hours": "7.25",
-        "billable": "true",
-        "approved": "true",
-    }
-    return {**row, **fields}
 
 
 async def test_hours_come_back_as_they_were_booked(kantata: Kantata) -> None:
     firm = KantataFirm(kantata.sandbox.base_url, kantata.account.client)
     project = await kantata.connector.create_project(plan())
     entries = [
-        _entry(1),
-        _entry(2, user_id="8", hours="0.05", approved="false"),
-        _entry(3, user_id="8", role="Architect", billable="false", workstream="WS1"),
-        _entry(4, opportunity_id="OPP9"),
-        *(_entry(number) for number in range(10, 260)),
+        entry(1),
+        entry(2, user_id="8", hours="0.05", approved="false"),
+        entry(3, user_id="8", role="Architect", billable="false", workstream="WS1"),
+        entry(4, opportunity_id="OPP9"),
+        *(entry(number) for number in range(10, 260)),
     ]
     told: list[tuple[int, int]] = []
     await firm.load_users(USERS)
@@ -65,8 +44,8 @@ async def test_booking_again_books_nothing_twice(kantata: Kantata) -> None:
     project = await kantata.connector.create_project(plan())
     await firm.load_users(USERS)
     await firm.load_users(USERS)
-    assert await firm.book({"OPP1": project.source.ref}, [_entry(1)], []) == 1
-    assert await firm.book({"OPP1": project.source.ref}, [_entry(1), _entry(2)], []) == 1
+    assert await firm.book({"OPP1": project.source.ref}, [entry(1)], []) == 1
+    assert await firm.book({"OPP1": project.source.ref}, [entry(1), entry(2)], []) == 1
     assert len(await kantata.account.rows("time_entries")) == 2
     assert len(await kantata.account.rows("users", on_my_account="true")) == 3
 
@@ -102,16 +81,16 @@ async def test_hours_that_are_not_whole_minutes_are_refused(kantata: Kantata) ->
     project = await kantata.connector.create_project(plan())
     await firm.load_users(USERS)
     with pytest.raises(ValueError, match="E-1"):
-        await firm.book({"OPP1": project.source.ref}, [_entry(1, hours="0.333")], [])
+        await firm.book({"OPP1": project.source.ref}, [entry(1, hours="0.333")], [])
 
 
 async def test_hours_that_were_booked_but_not_approved_are_approved_when_the_act_is_repeated(kantata: Kantata) -> None:
     firm = KantataFirm(kantata.sandbox.base_url, kantata.account.client)
     project = await kantata.connector.create_project(plan())
     await firm.load_users(USERS)
-    await firm.book({"OPP1": project.source.ref}, [_entry(1, approved="false"), _entry(2, approved="false")], [])
-    assert await firm.book({"OPP1": project.source.ref}, [_entry(1), _entry(2, approved="false")], []) == 0
-    assert await firm.book({"OPP1": project.source.ref}, [_entry(1), _entry(2, approved="false")], []) == 0
+    await firm.book({"OPP1": project.source.ref}, [entry(1, approved="false"), entry(2, approved="false")], [])
+    assert await firm.book({"OPP1": project.source.ref}, [entry(1), entry(2, approved="false")], []) == 0
+    assert await firm.book({"OPP1": project.source.ref}, [entry(1), entry(2, approved="false")], []) == 0
     told = {one.reference: one.is_approved for one in await read_whole(kantata.connector.list_time_entries)}
     assert told == {"E-1": True, "E-2": False}
 
@@ -127,7 +106,7 @@ async def test_an_installation_takes_the_vendor_in(serve: Serve) -> None:
         people = VENDOR.psa(sandbox.base_url, http, kept)
         await people.load_users(USERS)
         project = await opened.create_project(plan())
-        assert await people.book({"OPP1": project.source.ref}, [_entry(1)], []) == 1
+        assert await people.book({"OPP1": project.source.ref}, [entry(1)], []) == 1
         assert [row.project_id for row in (await people.read_projects()).values()] == ["prj_1"]
     assert [one.reference for one in await read_whole(opened.list_time_entries)] == ["E-1"]
     await opened.aclose()

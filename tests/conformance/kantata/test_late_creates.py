@@ -10,8 +10,9 @@ from system_apis.connectors.kantata import mapping
 from system_apis.connectors.kantata.connector import open_connector
 from system_apis.connectors.kantata.payloads import Workspace
 from system_apis.connectors.kantata.quiet import Quiet
-from tests.conformance.kantata.account import TENANT, binding, plan
+from tests.conformance.kantata.account import TENANT, binding
 from tests.conformance.kantata.conftest import Kantata
+from tests.conformance.psa_firm import plan
 
 
 async def _arrives_late(kantata: Kantata) -> str:

@@ -11,9 +11,8 @@ from shared.canonical.billing import BillingMark
 from shared.errors.taxonomy import Misconfigured, NotFound, OutcomeUnknown, VendorRejected
 from system_apis.connectors.kantata.connector import open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.kantata.account import plan
 from tests.conformance.kantata.conftest import Kantata
-from tests.conformance.kantata.test_conformance import read_whole
+from tests.conformance.psa_firm import plan, read_whole
 
 
 async def test_a_project_stands_with_its_parts_and_amounts(kantata: Kantata) -> None:
@@ -103,6 +102,8 @@ def _mark(*entries: str, milestones: tuple[str, ...] = (), invoice_id: str = "in
 
 async def test_marked_work_shows_as_billed(kantata: Kantata) -> None:
     project = await kantata.connector.create_project(plan())
+    for name in ("Completed on", "Acceptance"):
+        await kantata.account.field(name)
     booked = await kantata.account.entries(project.source.ref, 3)
     await kantata.account.approve(project.source.ref, booked)
     story = project.milestones[0].ref

@@ -17,9 +17,9 @@ from shared.outbound import pack_cursor
 from system_apis.connectors.kantata.changes import Told
 from system_apis.connectors.kantata.client import Fed, Found, Position
 from system_apis.connectors.kantata.connector import open_connector
-from tests.conformance.kantata.account import binding, plan
+from tests.conformance.kantata.account import binding
 from tests.conformance.kantata.conftest import Kantata
-from tests.conformance.kantata.test_conformance import read_whole
+from tests.conformance.psa_firm import plan, read_whole
 
 _STRANGE_NAME = pack_cursor({**dict.fromkeys(("asked", "since", "low", "reached")), "began": "2026-01-01", "told": []})
 
@@ -327,6 +327,7 @@ async def test_a_milestone_is_told_when_it_is_reached_with_its_day_and_acceptanc
 
 async def test_a_milestone_without_a_noted_day_was_reached_when_its_state_changed(kantata: Kantata) -> None:
     project = await kantata.connector.create_project(plan())
+    await _fields(kantata)
     await kantata.account.put(f"stories/{project.milestones[0].ref}", "story", {"percentage_complete": 100})
     (reached,) = await read_whole(kantata.connector.list_milestones)
     assert abs(reached.completed_on - datetime.now(UTC).date()) <= timedelta(days=1)
@@ -367,6 +368,7 @@ async def test_a_late_acceptance_is_told_even_if_it_does_not_touch_the_story(kan
 
 async def test_a_day_that_is_none_is_drift_that_names_the_field(kantata: Kantata) -> None:
     project = await kantata.connector.create_project(plan())
+    await kantata.account.field("Acceptance")
     field = await kantata.account.field("Completed on")
     await _note(kantata, project.milestones[0].ref, {"Completed on": field}, Completed_on="end of May")
     await kantata.account.put(f"stories/{project.milestones[0].ref}", "story", {"state": "completed"})

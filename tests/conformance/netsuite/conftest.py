@@ -13,7 +13,7 @@ from deploy.sandbox.netsuite.simulator import simulator
 from deploy.sandbox.netsuite.tokens import MachineCredentials, new_credentials
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.netsuite.samples import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
+from tests.conformance.erp_firm import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.served import Sandbox, Serve
 
 
@@ -31,12 +31,6 @@ def access_token() -> AccessToken:
 async def netsuite(serve: Serve, credentials: MachineCredentials, access_token: AccessToken) -> Sandbox:
     certificates = {credentials.certificate_id: credentials.certificate}
     return await serve(simulator(certificates=certificates, access_tokens=[access_token]))
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture

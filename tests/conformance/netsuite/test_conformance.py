@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar
 
 import httpx
 
@@ -15,51 +15,25 @@ from deploy.sandbox.kit.control import Simulator
 from deploy.sandbox.netsuite.firm import NetSuiteFirm
 from deploy.sandbox.netsuite.simulator import simulator
 from deploy.sandbox.netsuite.tokens import new_credentials
-from shared.canonical.references import Page
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
 from system_apis.connectors.netsuite.webhooks import open_intake
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookIntake
-from tests.conformance.conformance_suite import (
-    WEBHOOK_SECRET,
-    Bench,
-    ConformanceSuite,
-    Drift,
-    Moved,
-    PagedRead,
-    Variant,
-    Write,
-)
-from tests.conformance.netsuite.samples import (
-    LEGAL_ENTITIES,
-    RATE_CARDS,
-    SERVICE_ITEMS,
-    contract,
-    customer,
-    draft,
-    plan,
-    schedule,
-)
+from tests.conformance.conformance_suite import WEBHOOK_SECRET, Bench, Drift, Moved, Removed, Variant
+from tests.conformance.erp_firm import LEGAL_ENTITIES, draft
+from tests.conformance.erp_suite import ErpSuite
+from tests.conformance.scenarios import Trace
 from tests.conformance.served import Sandbox
 
 CREDENTIALS = new_credentials()
 STRANGER = new_credentials()
-PAGE = 5
-Item = TypeVar("Item")
 
 
-class TestNetSuite(ConformanceSuite):
+class TestNetSuite(ErpSuite):
     folder = Path(package.__file__).parent
-    writes = (
-        "customers.amend",
-        "projects.amend",
-        "projects.close",
-        "contracts.amend",
-        "billing_schedules.amend",
-        "invoices.create",
-    )
     read_route = "POST /services/rest/query/v1/suiteql"
     token_route = "POST /services/rest/auth/oauth2/v1/token"
+    invoices_route = payments_route = "POST /services/rest/query/v1/suiteql"
     tick = 1.05  # stamps are whole seconds
     variants: ClassVar[Mapping[str, Variant]] = {
         "documented": Variant(),
@@ -101,93 +75,38 @@ class TestNetSuite(ConformanceSuite):
     def intake(self, binding: Binding) -> WebhookIntake:
         return open_intake(binding)
 
-    async def prepare(self, sandbox: Sandbox) -> object:
+    @asynccontextmanager
+    async def people(self, sandbox: Sandbox) -> AsyncGenerator[NetSuiteFirm]:
         async with httpx.AsyncClient(trust_env=False) as client:
-            firm = NetSuiteFirm(sandbox.base_url, client, CREDENTIALS)
-            return await firm.load(LEGAL_ENTITIES, SERVICE_ITEMS, RATE_CARDS)
+            yield NetSuiteFirm(sandbox.base_url, client, CREDENTIALS)
 
-    async def plain_read(self, bench: Bench) -> object:
-        return await bench.connector.list_legal_entities()
+    def traces(self, bench: Bench) -> Mapping[str, Trace]:
+        def trace(record: str, of: str, query: str = "", *, steps: int = 1, expected: int = 1) -> Trace:
+            async def count() -> int:
+                async with self.people(bench.sandbox) as firm:
+                    return await firm.count(record, query)
 
-    async def write(self, bench: Bench, name: str) -> Write:
-        connector: NetSuiteConnector = bench.connector
-        if name != "customers.amend":
-            await connector.amend_customer(customer(), "HC-DE")
-        if name in {"contracts.amend", "billing_schedules.amend", "invoices.create", "projects.close"}:
-            await connector.amend_project(plan())
-        table: Mapping[str, tuple[Callable[[], Awaitable[object]], str, str, int, int]] = {
-            "customers.amend": (lambda: connector.amend_customer(customer(), "HC-DE"), "customer", "/customer/", 1, 1),
-            "projects.amend": (lambda: connector.amend_project(plan()), "projectTask", "/(job|projectTask)/", 3, 2),
-            "projects.close": (lambda: connector.close_project("prj_acme"), "job?q=isInactive IS true", "/job/", 1, 1),
-            "contracts.amend": (lambda: connector.amend_contract(contract()), "salesOrder", "/salesOrder/", 1, 1),
-            "billing_schedules.amend": (
-                lambda: connector.amend_billing_schedule(schedule()),
-                "billingSchedule",
-                "/billingSchedule/",
-                1,
-                1,
-            ),
-            "invoices.create": (lambda: connector.create_invoice(draft()), "invoice", "/invoice/", 1, 1),
-        }
-        do, listed, route, steps, expected = table[name]
-        return Write(
-            do=do,
-            count=lambda: _count(bench, listed),
-            route=rf"^(PUT|POST|PATCH|DELETE) /services/rest/record/v1{route}",
-            steps=steps,
-            expected=expected,
-        )
+            return Trace(count, rf"^(PUT|POST|PATCH|DELETE) /services/rest/record/v1{of}", steps, expected)
 
-    def paged_reads(self, bench: Bench) -> Mapping[str, PagedRead]:
-        connector: NetSuiteConnector = bench.connector
-
-        async def invoices(rows: int) -> Sequence[str]:
-            await connector.amend_customer(customer(), "HC-DE")
-            await connector.amend_project(plan())
-            names = [f"inv_{number}" for number in range(rows)]
-            for name in names:
-                await connector.create_invoice(draft(name))
-            return names
-
-        async def payments(rows: int) -> Sequence[str]:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                firm = NetSuiteFirm(bench.sandbox.base_url, client, CREDENTIALS)
-                posted = (await firm.read_invoices())[:rows]
-                for row in posted:
-                    await firm.pay(row.record_id, Decimal("10.01"), date(2026, 11, 5), f"PAY-{row.invoice_id}")
-            return [row.invoice_id for row in posted]
-
-        async def read_payments() -> Sequence[str]:
-            paid = await _pages(connector.list_payments)
-            return [applied.invoice_id for payment in paid for applied in payment.applications]
-
-        async def read_invoices() -> Sequence[str]:
-            return [invoice.id for invoice in await _pages(connector.list_invoices)]
-
-        route = "POST /services/rest/query/v1/suiteql"
         return {
-            "invoices": PagedRead(invoices, read_invoices, route, rows=17),
-            "payments": PagedRead(payments, read_payments, route, rows=16),
+            "customers.amend": trace("customer", "/customer/"),
+            "projects.amend": trace("projectTask", "/(job|projectTask)/", steps=3, expected=2),
+            "projects.close": trace("job", "/job/", "isInactive IS true"),
+            "contracts.amend": trace("salesOrder", "/salesOrder/"),
+            "billing_schedules.amend": trace("billingSchedule", "/billingSchedule/"),
+            "invoices.create": trace("invoice", "/invoice/"),
         }
 
     def drifts(self, bench: Bench) -> Sequence[Drift]:
         connector: NetSuiteConnector = bench.connector
-
-        async def invoice() -> object:
-            await connector.amend_customer(customer(), "HC-DE")
-            await connector.amend_project(plan())
-            await connector.create_invoice(draft())
-            return await connector.find_invoice("inv_acme")
-
         return (
             Drift(connector.list_legal_entities, "suiteql", "custrecord_tl_approved"),
             Drift(connector.list_rate_cards, "suiteql", "custrecord_tl_rate"),
-            Drift(invoice, "GET .*/invoice/", "taxTotal"),
+            Drift(lambda: self.billed(bench), "GET .*/invoice/", "taxTotal"),
         )
 
     async def change_something(self, bench: Bench) -> str:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            firm = NetSuiteFirm(bench.sandbox.base_url, client, CREDENTIALS)
+        async with self.people(bench.sandbox) as firm:
             await firm.load(LEGAL_ENTITIES, [], [])
         return "reference_data"
 
@@ -196,8 +115,7 @@ class TestNetSuite(ConformanceSuite):
 
     def moved(self, bench: Bench) -> Moved:
         async def state() -> None:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                firm = NetSuiteFirm(bench.sandbox.base_url, client, CREDENTIALS)
+            async with self.people(bench.sandbox) as firm:
                 for row in LEGAL_ENTITIES:
                     told = "released" if row["code"] == "HC-DE" else "blocked"
                     body = {"custrecord_firm_state": told, "custrecord_tl_approved": row["code"] != "HC-DE"}
@@ -210,24 +128,6 @@ class TestNetSuite(ConformanceSuite):
         values = {"released": "T", "blocked": "F"}
         return Moved("legal_entity", "is_approved", "custrecord_firm_state", state, approved, expected, values)
 
-
-class ListMethod(Protocol[Item]):
-    """A paged list of the port."""
-
-    async def __call__(self, *, modified_since: datetime | None, cursor: str | None, limit: int) -> Page[Item]: ...
-
-
-async def _pages(method: ListMethod[Item]) -> list[Item]:
-    page = await method(modified_since=None, cursor=None, limit=PAGE)
-    items = list(page.items)
-    while page.next_cursor:
-        page = await method(modified_since=None, cursor=page.next_cursor, limit=PAGE)
-        items += page.items
-    return items
-
-
-async def _count(bench: Bench, listed: str) -> int:
-    record, _, query = listed.partition("?q=")
-    async with httpx.AsyncClient(trust_env=False) as client:
-        firm = NetSuiteFirm(bench.sandbox.base_url, client, CREDENTIALS)
-        return await firm.count(record, query)
+    def removed(self, bench: Bench) -> Removed:
+        remove = partial(bench.delete_field, "invoice", "custbody_tl_period")
+        return Removed("invoice", "period", remove, self.invoice_uses(bench), bench.undelete_fields)

@@ -28,7 +28,7 @@ from shared.errors.taxonomy import (
 )
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.netsuite.samples import (
+from tests.conformance.erp_firm import (
     LEGAL_ENTITIES,
     RATE_CARDS,
     SERVICE_ITEMS,

@@ -18,7 +18,7 @@ import deploy.sandbox.netsuite as package
 from deploy.sandbox.netsuite.firm import NetSuiteFirm
 from deploy.sandbox.netsuite.schema import RECORD_TYPES
 from system_apis.connectors.netsuite.connector import NetSuiteConnector
-from tests.conformance.netsuite.samples import contract, customer, draft, plan, schedule
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 
 CONTRACT: dict[str, Any] = yaml.safe_load((Path(package.__file__).parent / "contract.yaml").read_text(encoding="utf-8"))
 RECORDS: dict[str, dict[str, Any]] = CONTRACT["records"]

@@ -18,7 +18,7 @@ from shared.errors.taxonomy import Misconfigured, VendorRejected
 from system_apis.connectors.netsuite.bodies import tax_shares
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.netsuite.samples import contract, customer, draft, plan, schedule
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 from tests.conformance.served import Sandbox
 
 Opening = Callable[..., AbstractAsyncContextManager[NetSuiteConnector]]
@@ -116,7 +116,7 @@ async def test_lines_are_replaced_whole_whatever_put_does_with_them(
     _switch(netsuite, put_replaces=False)
     async with opened() as connector:
         for _ in range(3):
-            await connector.amend_contract(contract())
+            await connector.amend_contract(contract(amounts=("20000.10",)))
             await connector.amend_customer(customer(), "HC-DE")
             await connector.amend_billing_schedule(schedule(2))
         await connector.amend_billing_schedule(schedule(1))

@@ -15,7 +15,7 @@ from shared.outbound import Answer
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
 from system_apis.connectors.netsuite.jobs import Jobs, job_key
 from system_apis.ports.binding import Binding
-from tests.conformance.netsuite.samples import customer, draft, plan
+from tests.conformance.erp_firm import customer, draft, plan
 from tests.conformance.served import Sandbox
 
 PUT = r"^PUT .*/invoice/"

@@ -11,7 +11,7 @@ from deploy.sandbox.netsuite.tokens import MachineCredentials
 from system_apis.connectors.netsuite.connector import NetSuiteConnector, open_connector
 from system_apis.connectors.netsuite.lanes import Lanes
 from system_apis.ports.binding import Binding
-from tests.conformance.netsuite.samples import customer, draft, plan
+from tests.conformance.erp_firm import customer, draft, plan
 from tests.conformance.served import Sandbox
 
 

@@ -19,7 +19,7 @@ from deploy.sandbox.kit.environments import RegistryUnreachable
 from deploy.sandbox.netsuite.firm import NetSuiteFirm
 from deploy.sandbox.netsuite.signatures import ACCOUNT, AccessToken
 from system_apis.connectors.netsuite.connector import NetSuiteConnector
-from tests.conformance.netsuite.samples import customer, draft, plan
+from tests.conformance.erp_firm import customer, draft, plan
 from tests.conformance.served import Sandbox
 
 LOCK = Path(__file__).with_name("requirements.lock")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from system_apis.connectors.oracle_fusion.connector import OracleFusionConnector
-from tests.conformance.oracle_fusion.samples import contract, customer, plan
+from tests.conformance.erp_firm import contract, customer, plan
 from tests.conformance.served import Sandbox
 
 

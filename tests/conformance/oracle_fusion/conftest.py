@@ -8,8 +8,8 @@ import pytest
 
 from deploy.sandbox.oracle_fusion.firm import OracleFusionFirm
 from system_apis.connectors.oracle_fusion.connector import OracleFusionConnector, open_connector
+from tests.conformance.erp_firm import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.oracle_fusion.pods import binding, finance, pod
-from tests.conformance.oracle_fusion.samples import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.served import Sandbox, Serve
 
 

@@ -16,8 +16,8 @@ import pytest
 from deploy.sandbox.oracle_fusion.firm import OracleFusionFirm
 from deploy.sandbox.oracle_fusion.schema import CONTEXT, RESOURCES, Attribute, Resource, nested
 from system_apis.connectors.oracle_fusion.connector import OracleFusionConnector
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 from tests.conformance.oracle_fusion.pods import Heard, listen
-from tests.conformance.oracle_fusion.samples import contract, customer, draft, plan, schedule
 from tests.conformance.served import Sandbox
 
 _PATH = re.compile(r"^/(?:fscm|crm)RestApi/resources/11\.13\.18\.05/(?P<rest>.*)$")

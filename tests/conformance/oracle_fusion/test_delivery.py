@@ -18,8 +18,8 @@ from shared.errors.taxonomy import (
     VendorRejected,
 )
 from system_apis.connectors.oracle_fusion.connector import OracleFusionConnector, open_connector
+from tests.conformance.erp_firm import contract, customer, plan, schedule
 from tests.conformance.oracle_fusion.beginnings import set_up
-from tests.conformance.oracle_fusion.samples import contract, customer, plan, schedule
 from tests.conformance.served import Sandbox
 
 pytestmark = pytest.mark.usefixtures("firm")
@@ -135,12 +135,13 @@ async def test_milestones_are_tasks_beneath_their_workstream(
     project = await connector.amend_project(plan())
     assert project.name == "Acme prj_acme"
     assert [part.id for part in project.workstreams] == ["wks_prj_acme_1", "wks_prj_acme_2"]
-    assert [part.id for part in project.milestones] == ["mil_prj_acme_1"]
+    assert [part.id for part in project.milestones] == ["mil_prj_acme_2_1", "mil_prj_acme_2_2"]
     tasks = await firm.rows(f"projects/{project.source.ref}/child/Tasks")
     assert [(task["TaskNumber"], task["ParentTaskNumber"], task["TaskLevel"]) for task in tasks] == [
         ("1", None, 1),
         ("2", None, 1),
         ("2.1", "2", 2),
+        ("2.2", "2", 2),
     ]
 
 
@@ -222,7 +223,7 @@ async def test_a_contract_names_projects_tasks_and_party(
 ) -> None:
     await set_up(connector)
     (row,) = await firm.rows("contracts", expand="ContractLine.AssociatedProject,ContractHeaderFlexfieldVA")
-    assert (row["ContractNumber"], row["EstimatedAmount"], row["BuyOrSell"]) == ("SOW-1", Decimal("30000.1"), "S")
+    assert (row["ContractNumber"], row["EstimatedAmount"], row["BuyOrSell"]) == ("SOW-1", Decimal("30000.2"), "S")
     assert row["ContractHeaderFlexfieldVA"]["items"][0]["throughlineCap"] == 25000
     lines = row["ContractLine"]["items"]
     assert [line["LineNumber"] for line in lines] == ["1", "2"]
@@ -255,7 +256,7 @@ async def test_a_schedule_is_events_on_hold_written_once(
     again = await connector.amend_billing_schedule(schedule())
     assert not again.was_created
     assert fusion.calls("POST .*/11.13.18.05/$") == before
-    found = await connector.find_billing_schedule("con_acme")
+    found = await connector.find_billing_schedule("bs-con_acme")
     assert found
     assert found.source == again.source
 
@@ -266,15 +267,16 @@ async def test_a_shorter_schedule_takes_its_events_away(
     await set_up(connector)
     await connector.amend_billing_schedule(schedule(entries=3))
     await connector.amend_billing_schedule(schedule(entries=1))
-    assert [event["SourceReference"] for event in await firm.rows("projectBillingEvents")] == ["con_acme:mil_1"]
+    assert [event["SourceReference"] for event in await firm.rows("projectBillingEvents")] == ["bs-con_acme:mil_1"]
 
 
 async def test_a_schedule_without_entries_is_found_by_its_mark(connector: OracleFusionConnector) -> None:
     await set_up(connector)
+    empty = schedule(entries=0).model_copy(update={"id": "con_acme"})  # the mark is looked for on the contract so named
     assert await connector.find_billing_schedule("con_acme") is None
-    written = await connector.amend_billing_schedule(schedule(entries=0))
+    written = await connector.amend_billing_schedule(empty)
     assert written.was_created
-    assert not (await connector.amend_billing_schedule(schedule(entries=0))).was_created
+    assert not (await connector.amend_billing_schedule(empty)).was_created
     assert await connector.find_billing_schedule("con_acme") is not None
 
 

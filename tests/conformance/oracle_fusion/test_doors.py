@@ -17,9 +17,9 @@ from shared.errors.taxonomy import (
     Misconfigured,
 )
 from system_apis.connectors.oracle_fusion.connector import OracleFusionConnector, open_connector
+from tests.conformance.erp_firm import LEGAL_ENTITIES, contract, customer, draft, plan
 from tests.conformance.oracle_fusion.beginnings import set_up, switch
 from tests.conformance.oracle_fusion.pods import binding, listen
-from tests.conformance.oracle_fusion.samples import LEGAL_ENTITIES, contract, customer, draft, plan
 from tests.conformance.served import Sandbox
 
 pytestmark = pytest.mark.usefixtures("firm")

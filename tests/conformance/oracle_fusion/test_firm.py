@@ -15,7 +15,7 @@ from deploy.sandbox.oracle_fusion.vendor import VENDOR
 from shared.canonical.references import Page
 from system_apis.connectors.oracle_fusion.connector import open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.oracle_fusion.samples import contract, customer, draft, plan, schedule
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 from tests.conformance.served import Serve
 
 FILES = Path(next(iter(sample_firm.__path__))) / "erp"

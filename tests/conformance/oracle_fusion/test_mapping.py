@@ -15,8 +15,8 @@ from shared.errors.taxonomy import InvalidRequest, VendorDrift
 from system_apis.connectors.oracle_fusion import invoices, mapping
 from system_apis.connectors.oracle_fusion.client import flat, listed, literal
 from system_apis.connectors.oracle_fusion.payloads import InvoiceRow, ProjectRow
+from tests.conformance.erp_firm import customer, draft, plan
 from tests.conformance.oracle_fusion.pods import binding
-from tests.conformance.oracle_fusion.samples import customer, draft, plan
 
 CENTS = st.integers(min_value=-1_000_000, max_value=1_000_000).map(lambda cents: Decimal(cents) / 100)
 

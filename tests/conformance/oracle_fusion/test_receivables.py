@@ -18,8 +18,8 @@ from shared.errors.taxonomy import (
     VendorRejected,
 )
 from system_apis.connectors.oracle_fusion.connector import OracleFusionConnector
+from tests.conformance.erp_firm import customer, draft
 from tests.conformance.oracle_fusion.beginnings import set_up, switch
-from tests.conformance.oracle_fusion.samples import customer, draft
 from tests.conformance.served import Sandbox
 
 pytestmark = pytest.mark.usefixtures("firm")

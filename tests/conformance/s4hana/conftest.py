@@ -11,7 +11,7 @@ from deploy.sandbox.s4hana.firm import S4Firm
 from deploy.sandbox.s4hana.simulator import CONNECTOR_USER, FIRM_USER, simulator
 from system_apis.connectors.s4hana.connector import S4Connector, open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.s4hana.samples import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
+from tests.conformance.erp_firm import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.served import Sandbox, Serve
 
 
@@ -23,12 +23,6 @@ def bound(base_url: str, settings: Mapping[str, str] | None = None) -> Binding:
 @pytest.fixture
 async def s4hana(serve: Serve) -> Sandbox:
     return await serve(simulator())
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ from shared.errors.taxonomy import (
 )
 from system_apis.connectors.s4hana.client import path_of
 from system_apis.connectors.s4hana.connector import S4Connector, open_connector
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 from tests.conformance.s4hana.conftest import bound
-from tests.conformance.s4hana.samples import contract, customer, draft, plan, schedule
 from tests.conformance.served import Sandbox
 
 PARTNERS = "API_BUSINESS_PARTNER"
@@ -178,15 +178,15 @@ async def test_an_unknown_legal_entity_is_named(connector: S4Connector) -> None:
 async def test_a_project_is_released_with_its_workstreams_and_milestones(connector: S4Connector, firm: S4Firm) -> None:
     await connector.amend_customer(customer(), "HC-DE")
     project = await connector.amend_project(plan())
-    assert [part.id for part in project.workstreams] == ["wks_acme_1", "wks_acme_2"]
-    assert [part.id for part in project.milestones] == ["mil_acme_2_1", "mil_acme_2_2"]
+    assert [part.id for part in project.workstreams] == ["wks_prj_acme_1", "wks_prj_acme_2"]
+    assert [part.id for part in project.milestones] == ["mil_prj_acme_2_1", "mil_prj_acme_2_2"]
     assert await connector.find_project("prj_acme") == project
     elements = {row["ProjectElement"]: row for row in await firm.rows(f"{PROJECTS}/A_EnterpriseProjectElement")}
     assert {row["ProcessingStatus"] for row in elements.values()} == {"10"}
-    parent = elements["WKS_ACME_2"]["ProjectElementUUID"]
-    assert elements["MIL_ACME_2_1"]["ParentObjectUUID"] == parent
-    assert elements["MIL_ACME_2_1"]["IsProjectMilestone"] == "X"
-    assert elements["WKS_ACME_1"]["WBSElementIsBillingElement"] is True
+    parent = elements["WKS_PRJ_ACME_2"]["ProjectElementUUID"]
+    assert elements["MIL_PRJ_ACME_2_1"]["ParentObjectUUID"] == parent
+    assert elements["MIL_PRJ_ACME_2_1"]["IsProjectMilestone"] == "X"
+    assert elements["WKS_PRJ_ACME_1"]["WBSElementIsBillingElement"] is True
 
 
 async def test_a_project_is_brought_to_a_changed_plan(connector: S4Connector, firm: S4Firm) -> None:
@@ -197,7 +197,7 @@ async def test_a_project_is_brought_to_a_changed_plan(connector: S4Connector, fi
     assert after.source.ref == before.source.ref
     assert after.name == "Acme, renamed"
     assert len(after.workstreams) == 3
-    assert {part.id for part in after.milestones} == {f"mil_acme_{w}_{m}" for w in (2, 3) for m in (1, 2, 3)}
+    assert {part.id for part in after.milestones} == {f"mil_prj_acme_{w}_{m}" for w in (2, 3) for m in (1, 2, 3)}
     assert await firm.count(f"{PROJECTS}/A_EnterpriseProject") == 1
 
 
@@ -252,8 +252,8 @@ async def test_a_contract_is_an_order_with_priced_items_and_billing_plans(connec
     assert (order["PurchaseOrderByCustomer"], order["YY1_TLCap_SDH"]) == ("PO-7", "25000.00")
     items = await firm.rows(f"{ORDERS}/A_SalesOrderItem")
     assert [(row["SalesOrderItemCategory"], row["WBSElement"]) for row in items] == [
-        ("TAD", "WKS_ACME_1"),
-        ("TAO", "WKS_ACME_2"),
+        ("TAD", "WKS_PRJ_ACME_1"),
+        ("TAO", "WKS_PRJ_ACME_2"),
     ]
     assert await firm.count(f"{ORDERS}/A_SalesOrderItemBillingPlan") == 1
 
@@ -302,8 +302,10 @@ async def test_a_schedule_is_the_plan_of_its_lines(connector: S4Connector, firm:
 async def test_a_milestone_of_a_line_billed_by_time_has_no_place(connector: S4Connector) -> None:
     await ready(connector)
     one = schedule(1)
-    elsewhere = one.model_copy(update={"entries": (one.entries[0].model_copy(update={"workstream_id": "wks_acme_1"}),)})
-    with pytest.raises(UnknownReference, match="wks_acme_1"):
+    elsewhere = one.model_copy(
+        update={"entries": (one.entries[0].model_copy(update={"workstream_id": "wks_prj_acme_1"}),)}
+    )
+    with pytest.raises(UnknownReference, match="wks_prj_acme_1"):
         await connector.amend_billing_schedule(elsewhere)
     nowhere = one.model_copy(update={"entries": (one.entries[0].model_copy(update={"workstream_id": "wks_other"}),)})
     with pytest.raises(UnknownReference, match="wks_other"):

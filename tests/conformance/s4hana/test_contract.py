@@ -19,7 +19,7 @@ from deploy.sandbox.s4hana.values import Unreadable, read
 from system_apis.connectors.s4hana.connector import S4Connector
 from system_apis.connectors.s4hana.metadata import SERVICE_OF, read_metadata
 from system_apis.fields import load_fields
-from tests.conformance.s4hana.samples import contract, customer, draft, plan, schedule
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 from tests.conformance.served import Sandbox
 
 FOLDER = Path(load_fields.__code__.co_filename).parent / "connectors" / "s4hana"

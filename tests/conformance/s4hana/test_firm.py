@@ -13,7 +13,7 @@ from deploy.sandbox.s4hana.firm import S4Firm
 from deploy.sandbox.s4hana.vendor import VENDOR
 from system_apis.connectors.s4hana.connector import S4Connector, open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.s4hana.samples import (
+from tests.conformance.erp_firm import (
     LEGAL_ENTITIES,
     RATE_CARDS,
     SERVICE_ITEMS,

@@ -17,7 +17,7 @@ from deploy.sandbox.s4hana.firm import S4Firm
 from deploy.sandbox.s4hana.schema import load_services
 from deploy.sandbox.s4hana.simulator import CONNECTOR_USER
 from system_apis.connectors.s4hana.connector import S4Connector
-from tests.conformance.s4hana.samples import customer, draft, plan
+from tests.conformance.erp_firm import customer, draft, plan
 from tests.conformance.served import Sandbox
 
 PATHS = {name: service.path for name, service in load_services().items() if service.version == 2}

@@ -13,8 +13,8 @@ from deploy.sandbox.s4hana.firm import S4Firm
 from shared.canonical.invoices import InvoiceState
 from shared.errors.taxonomy import OutcomeUnknown, PeriodClosed, VendorRejected
 from system_apis.connectors.s4hana.connector import S4Connector, open_connector
+from tests.conformance.erp_firm import customer, draft, plan
 from tests.conformance.s4hana.conftest import bound
-from tests.conformance.s4hana.samples import customer, draft, plan
 from tests.conformance.served import Sandbox
 
 BILLING = "API_BILLING_DOCUMENT_SRV/A_BillingDocument"
@@ -43,7 +43,7 @@ async def test_amounts_end_exactly_as_drafted(connector: S4Connector, firm: S4Fi
     assert [row["NetAmount"] for row in items] == list(UNEVEN)
     assert sum(Decimal(row["TaxAmount"]) for row in items) == wanted.tax.amount
     assert [row["YY1_TLLine_BDI"] for row in items] == ["inv_acme-1", "inv_acme-2", "inv_acme-3"]
-    assert {row["WBSElement"] for row in items} == {"WKS_ACME_1"}
+    assert {row["WBSElement"] for row in items} == {"WKS_PRJ_ACME_1"}
 
 
 async def test_tax_given_by_hand_and_hours_as_quantity(s4hana: Sandbox, firm: S4Firm) -> None:

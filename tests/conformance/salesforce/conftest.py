@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
-import uvicorn
 
-from deploy.sandbox.kit.control import sandbox_app
 from deploy.sandbox.salesforce import simulator
 from deploy.sandbox.salesforce.session import SalesforceSession
 from system_apis.connectors.salesforce.connector import SalesforceConnector, open_connector
 from tests.conformance.salesforce.orgs import admin_wire, binding_for, firm_wire, load_closed
-from tests.conformance.served import Sandbox, Serve, free_port
+from tests.conformance.served import Sandbox, Serve, blocking
 from tests.conformance.small_firm import tables
 
 
 @pytest.fixture
 def blocking_sandbox() -> Iterator[Sandbox]:
     """A simulator that clients without asyncio can call."""
-    made = simulator()
-    port = free_port()
-    config = uvicorn.Config(
-        sandbox_app({"salesforce": made}), port=port, http="httptools", ws="none", lifespan="off", log_level="error"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    yield Sandbox(made, f"http://127.0.0.1:{port}")
-    server.should_exit = True
-    server.force_exit = True
-    thread.join(10)
+    with blocking(simulator()) as served:
+        yield served
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,13 @@ from shared.errors.taxonomy import (
     VendorThrottled,
 )
 from system_apis.connectors.salesforce.connector import open_connector
-from system_apis.connectors.salesforce.mapping import mapped, to_opportunity
+from system_apis.connectors.salesforce.mapping import to_opportunity
 from system_apis.connectors.salesforce.payloads import OpportunityPayload
 from system_apis.connectors.salesforce.webhooks import open_intake
 from system_apis.dialects.salesforce.soql import columns
 from system_apis.ports.binding import Binding
 from system_apis.ports.changes import WebhookDelivery
+from system_apis.ports.outcomes import canonical_record
 from tests.conformance.conformance_suite import WEBHOOK_SECRET
 from tests.conformance.salesforce.conftest import Org
 from tests.conformance.salesforce.orgs import ask, binding_for, firm_wire, load_closed
@@ -181,10 +182,10 @@ def test_a_billing_model_we_do_not_know_is_drift_that_names_the_row() -> None:
         lines = {"records": [line | {"Billing_Model__c": model}]}
         payload = OpportunityPayload.model_validate(deal | {"OpportunityLineItems": lines})
         if outcome:
-            assert mapped(binding_for("http://unused"), "006A", to_opportunity, payload).lines[0].start_on.year == 2026
+            assert to_opportunity(payload, binding_for("http://unused")).lines[0].start_on.year == 2026
         else:
-            with pytest.raises(VendorDrift, match=r"006A.*barter"):
-                mapped(binding_for("http://unused"), "006A", to_opportunity, payload)
+            with pytest.raises(VendorDrift, match=r"006A.*barter"), canonical_record("salesforce", "record 006A"):
+                to_opportunity(payload, binding_for("http://unused"))
 
 
 async def test_delivery_is_written_once_and_not_again_when_it_stands_so(org: Org) -> None:

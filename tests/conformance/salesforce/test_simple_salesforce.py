@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-import requests
 from joserfc.jwk import RSAKey
-from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import (
     SalesforceAuthenticationFailed,
@@ -22,28 +19,8 @@ from simple_salesforce.exceptions import (
 from deploy.sandbox.kit.faults import FaultKind
 from deploy.sandbox.salesforce.org import INTEGRATION_USER
 from deploy.sandbox.salesforce.simulator import LOADER_CLIENT
+from tests.conformance.salesforce.client_sessions import session_to
 from tests.conformance.served import Sandbox
-
-
-class ToSandbox(HTTPAdapter):
-    """Sends what is meant for Salesforce's hosts to the simulator."""
-
-    def __init__(self, base_url: str) -> None:
-        super().__init__()
-        self._base = urlsplit(base_url)
-
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        wanted = urlsplit(request.url)
-        root = "" if wanted.netloc == self._base.netloc else self._base.path
-        request.url = urlunsplit(("http", self._base.netloc, root + wanted.path, wanted.query, ""))
-        return super().send(request, *args, **kwargs)
-
-
-def session_to(sandbox: Sandbox) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    session.mount("https://", ToSandbox(sandbox.base_url))
-    return session
 
 
 @pytest.fixture

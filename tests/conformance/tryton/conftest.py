@@ -20,6 +20,7 @@ from deploy.sandbox.tryton.session import TrytonSession
 from deploy.sandbox.tryton.simulator import Passwords, Site, simulator
 from system_apis.connectors.tryton.connector import TrytonConnector, open_connector
 from system_apis.ports.binding import Binding
+from tests.conformance import erp_firm
 from tests.conformance.served import Sandbox, Serve
 from tests.conformance.tryton import samples
 
@@ -35,6 +36,11 @@ def binding_for(base_url: str, *, password: str = PASSWORDS.integration, **setti
 def person(base_url: str, client: httpx.AsyncClient) -> TrytonSession:
     """Somebody of the firm at the screens."""
     return TrytonSession(base_url, client, user=PEOPLE, password=PASSWORDS.people)
+
+
+def integration(base_url: str, client: httpx.AsyncClient) -> TrytonSession:
+    """Our own user, beside the connector."""
+    return TrytonSession(base_url, client, user=INTEGRATION, password=PASSWORDS.integration)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +65,7 @@ async def _furnished(url: str) -> None:
     async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
         session = person(url, client)
         finance, consultants, sales = TrytonFinance(session), TrytonConsultants(session), TrytonSales(session)
-        await finance.load(samples.LEGAL_ENTITIES, samples.SERVICE_ITEMS, samples.RATE_CARDS)
+        await finance.load(samples.LEGAL_ENTITIES, erp_firm.SERVICE_ITEMS, erp_firm.RATE_CARDS)
         await consultants.load_users(samples.USERS)
         await sales.load(samples.DEALS)
         await sales.close(samples.DEALS["opportunities"])

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deploy.sandbox.kit.control import Simulator
+from deploy.sandbox.kit.firm import WireRefused
 from deploy.sandbox.tryton.seed import CLOSED
 from deploy.sandbox.tryton.session import TrytonSession
 from deploy.sandbox.tryton.simulator import Site, simulator
@@ -19,12 +20,15 @@ from shared.canonical.money import Money
 from shared.canonical.opportunities import DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from system_apis.connectors.tryton.connector import TrytonConnector, open_connector
 from system_apis.ports.binding import Binding
-from tests.conformance.conformance_suite import Bench, ConformanceSuite, Drift, Moved, PagedRead, Write
+from tests.conformance import erp_firm
+from tests.conformance.conformance_suite import Bench, ConformanceSuite, Drift, Moved, PagedRead, Removed, Write
 from tests.conformance.served import Sandbox
+from tests.conformance.small_firm import read_on
 from tests.conformance.tryton import samples
-from tests.conformance.tryton.conftest import binding_for, person
+from tests.conformance.tryton.conftest import binding_for, integration, person
 
 ROOT = Path(__file__).parents[3]
+_ALL_WORKERS = 12
 
 
 @dataclass(frozen=True)
@@ -97,17 +101,17 @@ class TestTryton(ConformanceSuite):
         if name == "customers.amend":
             count = counts("party.party", ["code", "=", "cus_acme"])
             return Write(
-                lambda: erp.amend_customer(samples.customer(), "HC-DE"), count, rpc("model.party.party.create")
+                lambda: erp.amend_customer(erp_firm.customer(), "HC-DE"), count, rpc("model.party.party.create")
             )
         if name in {"delivery_statuses.amend", "invoice_statuses.amend"}:
             return self._told(crm, deal, name, counts)
         if name != "projects.create":
-            await erp.amend_customer(samples.customer(), "HC-DE")
+            await erp.amend_customer(erp_firm.customer(), "HC-DE")
         if name in {"projects.create", "projects.amend"}:
             act = psa.create_project if name == "projects.create" else erp.amend_project
             count = counts("project.work", ["comment", "like", "[project: prj_acme]%"])
-            return Write(lambda: act(samples.plan()), count, rpc("model.project.work.create"))
-        await psa.create_project(samples.plan())
+            return Write(lambda: act(erp_firm.plan()), count, rpc("model.project.work.create"))
+        await psa.create_project(erp_firm.plan())
         if name == "projects.close":
             count = counts("project.work", ["status.name", "=", CLOSED])
             return Write(lambda: psa.close_project("prj_acme"), count, rpc("model.project.work.write"))
@@ -117,12 +121,12 @@ class TestTryton(ConformanceSuite):
         if name == "billing_schedules.amend":
             count = counts("project.work", ["comment", "like", "[milestone: mil_%"])
             act = erp.amend_billing_schedule
-            return Write(lambda: act(samples.schedule()), count, rpc("model.project.work.create"), expected=2)
+            return Write(lambda: act(erp_firm.schedule()), count, rpc("model.project.work.create"), expected=2)
         if name == "contracts.amend":
             count = counts("sale.sale", ["comment", "like", "%[contract_id: con_acme]%"])
-            return Write(lambda: erp.amend_contract(samples.contract()), count, rpc("model.sale.sale.create"))
+            return Write(lambda: erp.amend_contract(erp_firm.contract()), count, rpc("model.sale.sale.create"))
         count = counts("account.invoice", ["reference", "=", "inv_acme"], ["state", "=", "posted"])
-        return Write(lambda: erp.create_invoice(samples.draft()), count, rpc("model.account.invoice.create"))
+        return Write(lambda: erp.create_invoice(erp_firm.draft()), count, rpc("model.account.invoice.create"))
 
     def _told(self, crm: Any, deal: str, name: str, counts: Any) -> Write:
         route = rpc("model.ir.note.create")
@@ -141,8 +145,8 @@ class TestTryton(ConformanceSuite):
 
     async def test_a_mark_is_found_by_its_invoice(self, bench: Bench) -> None:
         psa = bench.connector.for_role("psa")
-        await bench.connector.for_role("erp").amend_customer(samples.customer(), "HC-DE")
-        await psa.create_project(samples.plan())
+        await bench.connector.for_role("erp").amend_customer(erp_firm.customer(), "HC-DE")
+        await psa.create_project(erp_firm.plan())
         made = await psa.mark_billed(samples.mark())
         found = await psa.find_billing_mark("inv_acme")
         assert found is not None
@@ -153,7 +157,7 @@ class TestTryton(ConformanceSuite):
         psa, session = bench.connector.for_role("psa"), bench.seeded.session
 
         async def seed(rows: int) -> list[str]:
-            await psa.create_project(samples.plan())
+            await psa.create_project(erp_firm.plan())
             works = await session.find("timesheet.work", [["origin", "like", "project.work,%"]], ["company"])
             party = (await session.find("party.party", [["code", "=", "USER-1"]]))[0]["id"]
             company = works[-1]["company"]
@@ -168,14 +172,7 @@ class TestTryton(ConformanceSuite):
             return names
 
         async def read() -> list[str]:
-            seen: list[str] = []
-            cursor: str | None = None
-            while True:
-                page = await psa.list_time_entries(modified_since=None, cursor=cursor, limit=5)
-                seen += [entry.reference for entry in page.items]
-                cursor = page.next_cursor
-                if cursor is None:
-                    return seen
+            return [entry.reference for entry in await read_on(psa.list_time_entries, 5)]
 
         return {"time entries": PagedRead(seed, read, rpc("model.timesheet.line.search_read"), 18)}
 
@@ -206,3 +203,37 @@ class TestTryton(ConformanceSuite):
             return (await connector.for_role("crm").find_contract(deal)).rate_card_code
 
         return Moved("contract", "rate_card", "comment.price_level", prepare, read, "RC-DE", {"gold": "RC-DE"})
+
+    def removed(self, bench: Bench) -> Removed:
+        crm, deal, people = bench.connector.for_role("crm"), bench.seeded.deal, bench.seeded.session
+        withheld = {"model": "sale.opportunity", "field": "description"}
+
+        async def told(*, is_refused: bool) -> None:
+            ours = integration(bench.sandbox.base_url, self.clients[0])
+            in_a_row = 0
+            while in_a_row < _ALL_WORKERS:  # they tell each other a moment later
+                in_a_row = in_a_row + 1 if await _is_refused(ours, **withheld) == is_refused else 0
+
+        async def withhold() -> None:
+            access = {**withheld, "perm_read": False, "perm_write": False}
+            await people.create("ir.model.field.access", [access])
+            await told(is_refused=True)
+
+        async def give_back() -> None:
+            (access,) = await people.find("ir.model.field.access", [["field", "=", withheld["field"]]])
+            await people.call("model.ir.model.field.access.delete", [access["id"]])
+            await told(is_refused=False)
+
+        uses = {
+            "get_opportunity": lambda: crm.get_opportunity(deal),
+            "list_opportunities": lambda: read_on(crm.list_opportunities),
+        }
+        return Removed("opportunity", "name", withhold, uses, give_back)
+
+
+async def _is_refused(session: TrytonSession, model: str, field: str) -> bool:
+    try:
+        await session.call(f"model.{model}.read", [], [field])
+    except WireRefused as error:
+        return "not allowed to access" in str(error)
+    return False

@@ -16,21 +16,15 @@ from shared.canonical.invoices import InvoiceState
 from shared.canonical.money import Money
 from shared.canonical.opportunities import BillingModel, DeliveryStage, DeliveryStatus, InvoiceStage, InvoiceStatus
 from shared.errors.taxonomy import NotFound, OutcomeUnknown, PeriodClosed, UnknownReference, VendorRejected
+from tests.conformance import erp_firm
+from tests.conformance.small_firm import read_on
 from tests.conformance.tryton import samples
 from tests.conformance.tryton.conftest import House
 from tests.conformance.tryton.test_conformance import rpc
 
 
 async def _whole(listing: Any, limit: int = 2) -> list[Any]:
-    """Every item of a list through its cursors."""
-    items: list[Any] = []
-    cursor: str | None = None
-    while True:
-        page = await listing(modified_since=None, cursor=cursor, limit=limit)
-        items += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return items
+    return await read_on(listing, limit)
 
 
 # --- CRM -----------------------------------------------------------------------------------------------------------
@@ -135,15 +129,15 @@ async def test_what_is_not_there_is_not_found(house: House) -> None:
 
 # --- PSA -----------------------------------------------------------------------------------------------------------
 async def test_hours_and_milestones_are_read_with_what_tryton_does_not_know(house: House) -> None:
-    project = await house.psa.create_project(samples.plan())
-    assert (len(project.workstreams), len(project.milestones)) == (2, 1)
-    entries = samples.table(
+    project = await house.psa.create_project(erp_firm.plan())
+    assert (len(project.workstreams), len(project.milestones)) == (2, 2)
+    entries = erp_firm.table(
         "entry_id,opportunity_id,workstream,user_id,role,work_date,hours,billable,approved",
         "E-1,OPP-1,WS1,1,,2026-09-02,7.55,true,true",
         "E-2,OPP-1,WS2,2,Architect,2026-09-03,0.05,false,false",
         "E-3,OPP-7,WS2,2,Architect,2026-09-03,1,true,true",
     )
-    done = samples.table("milestone_id,opportunity_id,completed_on,approved", "prj_acme-M1,OPP-1,2026-10-05,true")
+    done = erp_firm.table("milestone_id,opportunity_id,completed_on,approved", "M-1,OPP-1,2026-10-05,true")
     projects = {"OPP-1": project.source.ref}
     assert await house.consultants.book(projects, entries, done) == 2
     assert await house.consultants.book(projects, entries, done) == 0
@@ -157,7 +151,7 @@ async def test_hours_and_milestones_are_read_with_what_tryton_does_not_know(hous
     assert first.resource_name == "Ada"
     (reached,) = await _whole(house.psa.list_milestones)
     assert (reached.milestone_id, reached.completed_on, reached.is_approved) == (
-        "mil_prj_acme_1",
+        "mil_prj_acme_2_1",
         date(2026, 10, 5),
         True,
     )
@@ -177,8 +171,8 @@ async def test_hours_and_milestones_are_read_with_what_tryton_does_not_know(hous
 
 
 async def test_a_milestone_opened_again_is_no_longer_approved(house: House) -> None:
-    project = await house.psa.create_project(samples.plan())
-    done = samples.table("milestone_id,opportunity_id,completed_on,approved", "prj_acme-M1,OPP-1,2026-10-05,true")
+    project = await house.psa.create_project(erp_firm.plan())
+    done = erp_firm.table("milestone_id,opportunity_id,completed_on,approved", "M-1,OPP-1,2026-10-05,true")
     await house.consultants.book({"OPP-1": project.source.ref}, [], done)
     work = int(project.milestones[0].ref)
     (status,) = await house.session.find("project.work.status", [["name", "=", "Open"]])
@@ -188,18 +182,18 @@ async def test_a_milestone_opened_again_is_no_longer_approved(house: House) -> N
 
 
 async def test_a_half_made_project_is_completed_and_a_closed_one_opened(house: House) -> None:
-    alone = samples.plan().model_copy(update={"workstreams": samples.plan().workstreams[:1]})
+    alone = erp_firm.plan().model_copy(update={"workstreams": erp_firm.plan().workstreams[:1]})
     made = await house.erp.amend_project(alone)
-    whole = await house.psa.create_project(samples.plan())
+    whole = await house.psa.create_project(erp_firm.plan())
     assert whole.source.ref == made.source.ref
     assert [part.id for part in whole.workstreams] == ["wks_prj_acme_1", "wks_prj_acme_2"]
-    assert [part.id for part in whole.milestones] == ["mil_prj_acme_1"]
+    assert [part.id for part in whole.milestones] == ["mil_prj_acme_2_1", "mil_prj_acme_2_2"]
     await house.erp.close_project("prj_acme")
     await house.erp.close_project("prj_acme")
     assert await house.erp.find_project("prj_acme") is None
     assert (await house.consultants.read_projects())[made.source.ref].is_archived
     assert await house.psa.find_project("prj_acme") is not None
-    again = await house.erp.amend_project(samples.plan())
+    again = await house.erp.amend_project(erp_firm.plan())
     assert again.source.ref == made.source.ref
     assert await house.finance.read_projects() == {"prj_acme": made.source.ref}
 
@@ -229,7 +223,7 @@ async def test_one_suite_keeps_one_customer_and_one_order(house: House) -> None:
     written = await house.erp.amend_customer(customer, "HC-DE")
     assert (written.source.ref, written.was_created) == (deal.customer_ref, False)
     assert (await house.erp.find_customer(customer.id)).source.ref == deal.customer_ref
-    wanted = samples.contract(id=agreed.id, reference=agreed.reference, customer_id=customer.id)
+    wanted = erp_firm.contract(id=agreed.id, reference=agreed.reference, customer_id=customer.id)
     order = await house.erp.amend_contract(wanted)
     assert order.source.ref == agreed.source.ref
     assert (await house.erp.find_contract(agreed.id)).source.ref == agreed.source.ref
@@ -239,16 +233,16 @@ async def test_one_suite_keeps_one_customer_and_one_order(house: House) -> None:
 
 
 async def test_a_customer_and_a_contract_are_brought_up_to_date(house: House) -> None:
-    created = await house.erp.amend_customer(samples.customer(), "HC-DE")
+    created = await house.erp.amend_customer(erp_firm.customer(), "HC-DE")
     assert created.was_created
-    changed = samples.customer(name="Acme Ships", tax_id="DE999")
+    changed = erp_firm.customer(name="Acme Ships", tax_id="DE999")
     again = await house.erp.amend_customer(changed, "HC-DE")
     assert (again.source.ref, again.was_created) == (created.source.ref, False)
     stored = await house.crm.get_customer(created.source.ref)
     assert (stored.id, stored.name, stored.tax_id) == ("cus_acme", "Acme Ships", "DE999")
-    first = await house.erp.amend_contract(samples.contract())
-    line = samples.contract().lines[0]
-    other = samples.contract(lines=(line, line.model_copy(update={"amount": Money.of("7.01", "EUR")})))
+    first = await house.erp.amend_contract(erp_firm.contract())
+    line = erp_firm.contract().lines[0]
+    other = erp_firm.contract(lines=(line, line.model_copy(update={"amount": Money.of("7.01", "EUR")})))
     second = await house.erp.amend_contract(other)
     assert (second.source.ref, second.was_created) == (first.source.ref, False)
     rows = await house.session.find("sale.line", [["sale", "=", int(first.source.ref)]], ["unit_price"])
@@ -258,19 +252,19 @@ async def test_a_customer_and_a_contract_are_brought_up_to_date(house: House) ->
 
 
 async def test_a_schedule_prices_the_milestones_of_the_project(house: House) -> None:
-    project = await house.psa.create_project(samples.plan())
-    written = await house.erp.amend_billing_schedule(samples.schedule())
+    project = await house.psa.create_project(erp_firm.plan())
+    written = await house.erp.amend_billing_schedule(erp_firm.schedule())
     assert (written.was_created, written.source.ref) == (True, project.source.ref)
-    assert not (await house.erp.amend_billing_schedule(samples.schedule(2, "6000.00"))).was_created
+    assert not (await house.erp.amend_billing_schedule(erp_firm.schedule(amount="6000.00"))).was_created
     rows = await house.session.find("project.work", [["comment", "like", "[milestone: mil_1]%"]], ["list_price"])
     assert [row["list_price"] for row in rows] == [Decimal("6000.00")]
-    assert (await house.erp.find_billing_schedule("con_acme")).source.ref == project.source.ref
-    assert await house.erp.find_billing_schedule("con_other") is None
+    assert (await house.erp.find_billing_schedule("bs-con_acme")).source.ref == project.source.ref
+    assert await house.erp.find_billing_schedule("bs-con_other") is None
 
 
 async def test_an_invoice_is_posted_exactly_as_drafted_and_paid(house: House) -> None:
-    await house.erp.amend_customer(samples.customer(), "HC-DE")
-    draft = samples.draft()
+    await house.erp.amend_customer(erp_firm.customer(), "HC-DE")
+    draft = erp_firm.draft()
     posted = await house.erp.create_invoice(draft)
     assert (posted.id, posted.period, posted.state) == ("inv_acme", "2026-10", InvoiceState.OPEN)
     assert (posted.net, posted.tax, posted.gross) == (draft.net, draft.tax, draft.gross)
@@ -302,9 +296,9 @@ async def test_an_invoice_is_posted_exactly_as_drafted_and_paid(house: House) ->
 async def test_amounts_end_as_drafted_however_tryton_would_round(
     house: House, legal_entity: str, currency: str, amounts: tuple[str, ...], quantity: str, rate: str
 ) -> None:
-    await house.erp.amend_customer(samples.customer(), legal_entity)
+    await house.erp.amend_customer(erp_firm.customer(), legal_entity)
     tax_rate = "0.19" if currency == "EUR" else "0.10"
-    draft = samples.draft(
+    draft = erp_firm.draft(
         amounts=amounts, legal_entity=legal_entity, currency=currency, tax_rate=tax_rate, quantity=quantity, rate=rate
     )
     posted = await house.erp.create_invoice(draft)
@@ -312,25 +306,25 @@ async def test_amounts_end_as_drafted_however_tryton_would_round(
 
 
 async def test_another_draft_under_the_same_id_is_refused(house: House) -> None:
-    await house.erp.amend_customer(samples.customer(), "HC-DE")
-    await house.erp.create_invoice(samples.draft())
+    await house.erp.amend_customer(erp_firm.customer(), "HC-DE")
+    await house.erp.create_invoice(erp_firm.draft())
     with pytest.raises(VendorRejected, match="another invoice"):
-        await house.erp.create_invoice(samples.draft(amounts=("1.00",)))
+        await house.erp.create_invoice(erp_firm.draft(amounts=("1.00",)))
     assert await house.session.count("account.invoice") == 1
 
 
 async def test_a_month_without_books_is_a_closed_period(house: House) -> None:
-    await house.erp.amend_customer(samples.customer(), "HC-DE")
+    await house.erp.amend_customer(erp_firm.customer(), "HC-DE")
     with pytest.raises(PeriodClosed):
-        await house.erp.create_invoice(samples.draft(period="1999-10"))
+        await house.erp.create_invoice(erp_firm.draft(period="1999-10"))
     assert await house.session.count("account.invoice") == 0
     with pytest.raises(UnknownReference):
-        await house.erp.create_invoice(samples.draft(legal_entity="HC-XX"))
+        await house.erp.create_invoice(erp_firm.draft(legal_entity="HC-XX"))
 
 
 async def test_many_invoices_at_once_are_posted_in_batches(house: House) -> None:
-    await house.erp.amend_customer(samples.customer(), "HC-DE")
-    drafts = [samples.draft(f"inv_{number}") for number in range(6)]
+    await house.erp.amend_customer(erp_firm.customer(), "HC-DE")
+    drafts = [erp_firm.draft(f"inv_{number}") for number in range(6)]
     posted = await asyncio.gather(*(house.erp.create_invoice(one) for one in drafts))
     assert {one.id for one in posted} == {one.id for one in drafts}
     assert len({one.number for one in posted}) == 6
@@ -342,8 +336,8 @@ async def test_many_invoices_at_once_are_posted_in_batches(house: House) -> None
 async def test_an_invoice_cut_between_its_steps_is_finished_by_the_repeat(
     house: House, method: str, kind: FaultKind
 ) -> None:
-    await house.erp.amend_customer(samples.customer(), "HC-DE")
-    draft = samples.draft(period="2026-06")  # due in the past: Tryton asks
+    await house.erp.amend_customer(erp_firm.customer(), "HC-DE")
+    draft = erp_firm.draft(period="2026-06")  # due in the past: Tryton asks
     fault = house.sandbox.fault(kind, rpc(method))
     with suppress(OutcomeUnknown):
         await house.erp.create_invoice(draft)
@@ -356,18 +350,18 @@ async def test_an_invoice_cut_between_its_steps_is_finished_by_the_repeat(
 
 @pytest.mark.parametrize("kind", [FaultKind.CUT_AFTER, FaultKind.CUT_BEFORE])
 async def test_a_quotation_cut_before_it_was_made_is_finished_by_the_repeat(house: House, kind: FaultKind) -> None:
-    await house.erp.amend_customer(samples.customer(), "HC-DE")
+    await house.erp.amend_customer(erp_firm.customer(), "HC-DE")
     house.sandbox.fault(kind, rpc("model.sale.sale.quote"))
     with pytest.raises(OutcomeUnknown):
-        await house.erp.amend_contract(samples.contract())
+        await house.erp.amend_contract(erp_firm.contract())
     house.sandbox.heal()
-    await house.erp.amend_contract(samples.contract())
+    await house.erp.amend_contract(erp_firm.contract())
     orders = await house.session.find("sale.sale", [["comment", "like", "%[contract_id: con_acme]%"]], ["state"])
     assert [order["state"] for order in orders] == ["quotation"]
 
 
 async def test_a_session_that_ends_while_pages_are_read_loses_nothing(house: House) -> None:
-    project = await house.psa.create_project(samples.plan())
+    project = await house.psa.create_project(erp_firm.plan())
     entries = [
         {
             "entry_id": f"E-{number}",
@@ -389,12 +383,12 @@ async def test_a_session_that_ends_while_pages_are_read_loses_nothing(house: Hou
 
 
 async def test_a_comment_written_meanwhile_is_not_lost(house: House) -> None:
-    project = await house.psa.create_project(samples.plan())
+    project = await house.psa.create_project(erp_firm.plan())
     work = int(project.source.ref)
     (row,) = await house.session.find("project.work", [["id", "=", work]], ["comment"])
     await house.session.write("project.work", [work], {"comment": f"{row['comment']}\nCall Ada first."})
-    await house.erp.amend_billing_schedule(samples.schedule())
+    await house.erp.amend_billing_schedule(erp_firm.schedule())
     (row,) = await house.session.find("project.work", [["id", "=", work]], ["comment"])
     assert "Call Ada first." in row["comment"]
-    assert "[schedule: con_acme]" in row["comment"]
+    assert "[schedule: bs-con_acme]" in row["comment"]
     assert "[project: prj_acme]" in row["comment"]

@@ -16,7 +16,7 @@ from idpyoidc.server.configure import OPConfiguration
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from .tier import listener, serving
+from tests.serving import listener, serving
 
 RP, RP_SECRET, RP_ADDRESS = "harbour-desk", "rp-secret-0123456789012345678901", "http://127.0.0.1:1/back"
 _SEALED = {

@@ -19,10 +19,11 @@ from experience_apis.identity.store import IdentityStore
 from shared.identity.revocations import Withdrawn
 from shared.persistence.database import Database
 from shared.serving.app import build_app
+from tests.serving import listener, serving
 from tests.unit.gateway.door import Things, documents, routes, settings
 
 from .conftest import SECRETS
-from .tier import Tier, listener, running_tier, serving
+from .tier import Tier, running_tier
 
 BOUND_SECONDS = 10.0
 SCOPES = {"system": "crm.read", "process": "deals.read"}

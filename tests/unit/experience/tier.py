@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import jwt as pyjwt
-import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
 
 from experience_apis.app import create_app
 from experience_apis.settings import ExperienceSettings
 from shared.serving.settings import load_settings
+from tests.serving import listener, serving
 
 from .conftest import SECRETS
 
@@ -110,38 +107,6 @@ class Tier:
         """A request with the token of that client."""
         headers = {"Authorization": f"Bearer {await self.token(who)}", **options.pop("headers", {})}
         return await self.client.request(method, path, headers=headers, **options)
-
-
-@asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket, *, lifespan: Literal["on", "off"]) -> AsyncGenerator[None]:
-    """The app on this socket, started and ended in order."""
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan=lifespan,
-        log_config=None,
-        access_log=False,
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started:
-            if task.done():
-                task.result()
-            await asyncio.sleep(0.005)
-        yield
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
-
-
-def listener() -> tuple[socket.socket, str]:
-    """A loopback socket and its URL."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.bind(("127.0.0.1", 0))
-    return bound, f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 from deploy.sandbox import catalog
 from deploy.sandbox.kit.control import Simulator, sandbox_app
+from deploy.sandbox.kit.switches import UnknownSwitch
 
 NOT_VALID = "The control request is not valid."
 NOT_KNOWN = "The switch is not known."
@@ -82,6 +84,47 @@ async def test_a_value_of_another_kind_is_refused_by_the_switchs_name(
     assert answer.status_code == 422
     assert answer.json()["title"] == NOT_USABLE
     assert switch in answer.json()["detail"]
+
+
+DELETABLE: list[tuple[str, str, str, str]] = [
+    ("certinia", "pse__Proj__c", "Throughline_Copy_Job__c", "Name"),
+    ("dynamics_finance", "CustomersV3", "TLIndustry", "OrganizationName"),
+    ("dynamics_sales", "thl_invoicestatus", "thl_period", "createdon"),
+    ("netsuite", "invoice.item", "custcol_tl_line", "quantity"),
+    ("oracle_fusion", "projects.ProjectDFF", "throughlineBudget", "__FLEX_Context"),
+    ("s4hana", "A_BillingDocument", "YY1_TLPeriod_BDH", "TotalNetAmount"),
+    ("salesforce", "Contract", "Rate_Card__c", "Status"),
+]
+"""Vendor, object, a custom field of it, and one of the vendor's own."""
+
+
+@pytest.mark.parametrize(("name", "called", "custom", "standard"), DELETABLE)
+async def test_only_custom_fields_are_deleted(
+    control: httpx.AsyncClient, name: str, called: str, custom: str, standard: str
+) -> None:
+    for wanted, told in (
+        ({called: [custom, standard]}, f"deleted_fields: {called} has no custom field {standard} to delete"),
+        ({called: ["nothing", "else"]}, f"deleted_fields: {called} has no custom field else, nothing to delete"),
+        ({"nowhere": [custom]}, f"deleted_fields: nowhere has no custom field {custom} to delete"),
+        ({called: custom}, "deleted_fields must be {object: [field]}, not "),
+        ({called: [1]}, "deleted_fields must be {object: [field]}, not "),
+        ({called: None}, "deleted_fields must be {object: [field]}, not "),
+        ([called], "deleted_fields must be {object: [field]}, not "),
+        (None, "deleted_fields must be {object: [field]}, not None"),
+    ):
+        answer = await control.post(f"/{name}/switches", json={"deleted_fields": wanted})
+        assert answer.status_code == 422
+        assert answer.json()["title"] == NOT_USABLE
+        assert answer.json()["detail"].startswith(told)
+    for wanted in ({called: [custom]}, {called: []}, {}):
+        assert (await control.post(f"/{name}/switches", json={"deleted_fields": wanted})).status_code == 204
+
+
+def test_every_simulator_that_has_the_switch_is_asked(simulators: dict[str, Simulator]) -> None:
+    for name, simulator in simulators.items():
+        assert simulator.configure is not None
+        with nullcontext() if name in {one[0] for one in DELETABLE} else pytest.raises(UnknownSwitch):
+            simulator.configure({"deleted_fields": {}})
 
 
 async def test_what_lies_deeper_in_a_value_is_refused_too(control: httpx.AsyncClient) -> None:

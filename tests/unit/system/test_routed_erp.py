@@ -14,7 +14,7 @@ from shared.canonical.references import Page, SourceRef, Written
 from shared.errors.taxonomy import InvalidRequest, Misconfigured, NotFound, UnknownReference
 from system_apis.ports.erp import ErpPort
 from system_apis.routed_erp import RoutedErp
-from tests.conformance.netsuite.samples import contract, customer, draft, plan, schedule
+from tests.conformance.erp_firm import contract, customer, draft, plan, schedule
 
 
 @dataclass

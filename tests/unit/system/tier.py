@@ -31,8 +31,8 @@ from shared.serving.app import TierApp
 from system_apis.app import create_app
 from system_apis.routes.parameters import Rooms
 from system_apis.settings import SystemSettings
+from tests.conformance.erp_firm import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.kantata.account import Account
-from tests.conformance.netsuite.samples import LEGAL_ENTITIES, RATE_CARDS, SERVICE_ITEMS
 from tests.conformance.served import Sandbox, listening
 from tests.conformance.small_firm import tables
 from tests.unit.gateway.door import AUDIENCE, GATEWAY_DIR, ISSUER, Issuer
@@ -123,6 +123,9 @@ async def vendors_of(tenant: str) -> AsyncGenerator[Vendors]:
     }
     async with listening(sandbox_app(made)) as url, httpx.AsyncClient(trust_env=False, timeout=30) as http:
         boxes = {name: Sandbox(simulator, url) for name, simulator in made.items()}
+        account = Account(boxes["kantata"].base_url, http)
+        for name, kind in (("Completed on", "date"), ("Acceptance", "string")):
+            await account.field(name, kind)
         yield Vendors(
             tenant=tenant,
             url=url,
@@ -131,7 +134,7 @@ async def vendors_of(tenant: str) -> AsyncGenerator[Vendors]:
             erp=boxes["netsuite"],
             admin=loader_session(boxes["salesforce"].base_url, http),
             deals=SalesforceFirm(boxes["salesforce"].base_url, http),
-            account=Account(boxes["kantata"].base_url, http),
+            account=account,
             books=NetSuiteFirm(boxes["netsuite"].base_url, http, CREDENTIALS),
         )
 

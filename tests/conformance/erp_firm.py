@@ -1,4 +1,4 @@
-"""A small firm in canonical and in CSV words, for the S/4HANA tests."""
+"""A small firm for ERP tests: what finance enters, in the sample firm's rows, and what we write, in canonical words."""
 
 from __future__ import annotations
 
@@ -14,42 +14,46 @@ from shared.canonical.opportunities import BillingModel
 from shared.canonical.projects import MilestonePlan, ProjectPlan, Workstream
 from shared.canonical.references import SourceRef
 
+STARTS_ON = date(2026, 9, 1)
 
-def _table(header: str, *lines: str) -> list[dict[str, str]]:
+
+def table(header: str, *lines: str) -> list[dict[str, str]]:
+    """Rows of a CSV table."""
     return [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
 
 
-LEGAL_ENTITIES = _table(
+LEGAL_ENTITIES = table(
     "code,name,country,currency,approved,standard_tax_rate",
     "HC-DE,Harbour GmbH,DE,EUR,true,0.19",
     "HC-JP,Harbour K.K.,JP,JPY,true,0.10",
     "HC-BR,Harbour Ltda,BR,BRL,false,0.15",
 )
-SERVICE_ITEMS = _table(
+SERVICE_ITEMS = table(
     "product_code,item_code,name,revenue_account",
     "GTX Pro,SVC-IMPL,Implementation,40020",
     "GTX Plus,SVC-IMPL,Implementation,40020",
     "MG Special,SVC-TRAIN,Training day,40040",
 )
-RATE_CARDS = _table(
+RATE_CARDS = table(
     "rate_card,role,currency,rate,effective_from,effective_to",
     "RC-DE,Engineer,EUR,120.50,2026-01-01,2026-06-30",
     "RC-DE,Engineer,EUR,125.00,2026-07-01,",
     "RC-JP,Engineer,JPY,13000,2026-01-01,",
 )
-STARTS_ON = date(2026, 9, 1)
 
 
-def customer(identifier: str = "cus_acme", *, country: str = "DE", name: str = "Acme Shipping") -> Customer:
-    return Customer(
+def customer(identifier: str = "cus_acme", *, country: str = "DE", **changes: object) -> Customer:
+    """A customer with an address of two lines."""
+    made = Customer(
         tenant="harbour",
         id=identifier,
         source=SourceRef(system="salesforce", ref="001A", version="1"),
-        name=name,
+        name="Acme Shipping",
         bill_to=Address(street="Quay 1\nGate B", city="Hamburg", postal_code="20457", country=country),
         tax_id="DE123456789",
         industry="shipping",
     )
+    return made.model_copy(update=changes)
 
 
 def plan(
@@ -60,8 +64,8 @@ def plan(
     milestones: int = 2,
     workstreams: int = 2,
 ) -> ProjectPlan:
+    """Work by the hour in the first workstream, so many milestones in every other one."""
     budget = Money.of(30000, currency)
-    short = identifier.removeprefix("prj_")
     return ProjectPlan(
         id=identifier,
         opportunity_id="opp_acme",
@@ -76,23 +80,22 @@ def plan(
         start_on=STARTS_ON,
         workstreams=tuple(
             Workstream(
-                id=f"wks_{short}_{number}",
+                id=f"wks_{identifier}_{number}",
                 name=f"WS{number}",
-                item_code="SVC-IMPL" if number == 1 else "SVC-TRAIN",
-                billing_model=BillingModel.TIME_AND_MATERIALS if number == 1 else BillingModel.FIXED_FEE,
+                item_code=_item(number),
+                billing_model=_model(number),
                 budget=budget,
                 start_on=STARTS_ON,
-                milestones=()
-                if number == 1
-                else tuple(
+                milestones=tuple(
                     MilestonePlan(
-                        id=f"mil_{short}_{number}_{at}",
+                        id=f"mil_{identifier}_{number}_{at}",
                         reference=f"M-{at}",
                         name=f"Milestone {at}",
                         amount=Money.of("5000.05" if currency == "EUR" else "5000", currency),
                         due_on=date(2026, 10, at),
                     )
                     for at in range(1, milestones + 1)
+                    if number > 1
                 ),
             )
             for number in range(1, workstreams + 1)
@@ -100,8 +103,9 @@ def plan(
     )
 
 
-def contract(*, amounts: Sequence[str] = ("20000.10", "10000.10"), purchase_order: str | None = "PO-7") -> ErpContract:
-    return ErpContract(
+def contract(*, amounts: Sequence[str] = ("20000.10", "10000.10"), **changes: object) -> ErpContract:
+    """The contract of the plan's project, a line for each of its workstreams."""
+    made = ErpContract(
         id="con_acme",
         reference="SOW-1",
         customer_id="cus_acme",
@@ -109,24 +113,26 @@ def contract(*, amounts: Sequence[str] = ("20000.10", "10000.10"), purchase_orde
         legal_entity_code="HC-DE",
         currency="EUR",
         payment_terms_days=30,
-        purchase_order=purchase_order,
+        purchase_order="PO-7",
         rate_card_code="RC-DE",
         cap=Money.of("25000.00", "EUR"),
         starts_on=STARTS_ON,
         lines=tuple(
             ContractLine(
-                workstream_id=f"wks_acme_{number}",
-                item_code="SVC-IMPL" if number == 1 else "SVC-TRAIN",
+                workstream_id=f"wks_prj_acme_{number}",
+                item_code=_item(number),
                 description=f"WS{number}",
                 amount=Money.of(amount, "EUR"),
-                billing_model=BillingModel.TIME_AND_MATERIALS if number == 1 else BillingModel.FIXED_FEE,
+                billing_model=_model(number),
             )
             for number, amount in enumerate(amounts, 1)
         ),
     )
+    return made.model_copy(update=changes)
 
 
 def schedule(entries: int = 2, *, amount: str = "5000.05") -> BillingSchedule:
+    """Milestones of the contract's second workstream, one a day."""
     return BillingSchedule(
         id="bs-con_acme",
         contract_id="con_acme",
@@ -134,9 +140,9 @@ def schedule(entries: int = 2, *, amount: str = "5000.05") -> BillingSchedule:
         currency="EUR",
         entries=tuple(
             ScheduleEntry(
-                milestone_id=f"mil_acme_2_{number}",
+                milestone_id=f"mil_{number}",
                 reference=f"M-{number}",
-                workstream_id="wks_acme_2",
+                workstream_id="wks_prj_acme_2",
                 name=f"Milestone {number}",
                 amount=Money.of(amount, "EUR"),
                 due_on=date(2026, 10, number),
@@ -154,13 +160,15 @@ def draft(
     legal_entity: str = "HC-DE",
     currency: str = "EUR",
     project: str = "prj_acme",
+    customer_id: str = "cus_acme",
+    quantity: str = "3.05",
+    rate: str = "120.50",
     tax_rate: str = "0.19",
     tax: str | None = None,
-    customer_id: str = "cus_acme",
 ) -> InvoiceDraft:
+    """Hours of the first workstream; a net is a sum of rounded entries, not the quantity times the rate."""
     net = sum((Decimal(amount) for amount in amounts), Decimal(0))
-    taxes = Decimal(tax) if tax is not None else rounded(net * Decimal(tax_rate), currency)
-    short = project.removeprefix("prj_")
+    taxes = rounded(net * Decimal(tax_rate), currency) if tax is None else Decimal(tax)
     return InvoiceDraft(
         id=identifier,
         contract_id="con_acme",
@@ -178,10 +186,10 @@ def draft(
                 id=f"{identifier}-{number}",
                 kind=LineKind.TIME,
                 item_code="SVC-IMPL",
-                workstream_id=f"wks_{short}_1",
+                workstream_id=f"wks_{project}_1",
                 description=f"Engineer, line {number}",
-                quantity=Decimal("3.05"),
-                rate=Decimal("120.50"),
+                quantity=Decimal(quantity),
+                rate=Decimal(rate),
                 net=Money.of(amount, currency),
             )
             for number, amount in enumerate(amounts, 1)
@@ -191,3 +199,11 @@ def draft(
         tax=Money.of(taxes, currency),
         gross=Money.of(net + taxes, currency),
     )
+
+
+def _item(number: int) -> str:
+    return "SVC-IMPL" if number == 1 else "SVC-TRAIN"
+
+
+def _model(number: int) -> BillingModel:
+    return BillingModel.TIME_AND_MATERIALS if number == 1 else BillingModel.FIXED_FEE
