@@ -213,10 +213,15 @@ class Contracts:
         await self._account.client.patch(f"contracts/{part(held.key)}", body)
 
     async def _found(self, schedule_id: str, contract_id: str) -> Written | None:
+        if found := await self._by_events(schedule_id):
+            return found
+        held = await self._marked(schedule_id, contract_id)
+        return self._written(schedule_id, held, was_created=False) if held else None
+
+    async def _by_events(self, schedule_id: str) -> Written | None:
         events = await self._events(schedule_id)
         if not events:
-            held = await self._marked(schedule_id, contract_id)
-            return self._written(schedule_id, held, was_created=False) if held else None
+            return None
         rows = [self._account.take("billing_event", item.row, EventRow) for item in events.values()]
         latest = max(row.last_update_date for row in rows)
         version = mapping.to_version(latest.isoformat(), *((row.event_id, row.bill_trns_amount) for row in rows))
@@ -227,5 +232,16 @@ class Contracts:
         )
 
     async def find_schedule(self, schedule_id: str) -> Written | None:
-        """By our id: the events that carry it, or the mark on the contract of that id."""
-        return await self._found(schedule_id, schedule_id) if mapping.is_keepable(schedule_id) else None
+        """By our id: the events that carry it, or the mark on a contract, which cannot be asked for: ours are read."""
+        if not mapping.is_keepable(schedule_id):
+            return None
+        if found := await self._by_events(schedule_id):
+            return found
+        fields = self._account.fields
+        q = f"{fields['contract'].path('source')} = {literal(mapping.SOURCE)} and VersionType = 'C'"
+        expand = ",".join(expanded(fields, "contract"))
+        for item in await self._account.client.items("contracts", q=q, expand=expand, order="ContractId"):
+            own = self._account.take("contract", item.row, ContractRow).segments
+            if own and own.schedule == schedule_id:
+                return self._written(schedule_id, item, was_created=False)
+        return None

@@ -59,7 +59,7 @@ async def test_it_is_gone_from_describe_items_and_bodies_and_comes_back(
     assert FIELD in await described(firm)
 
 
-EMPTY = schedule().model_copy(update={"id": contract().id, "entries": ()})
+EMPTY = schedule().model_copy(update={"entries": ()})
 
 
 @pytest.mark.parametrize(

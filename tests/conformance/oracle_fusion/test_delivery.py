@@ -272,12 +272,14 @@ async def test_a_shorter_schedule_takes_its_events_away(
 
 async def test_a_schedule_without_entries_is_found_by_its_mark(connector: OracleFusionConnector) -> None:
     await set_up(connector)
-    empty = schedule(entries=0).model_copy(update={"id": "con_acme"})  # the mark is looked for on the contract so named
-    assert await connector.find_billing_schedule("con_acme") is None
+    empty = schedule(entries=0)
+    assert await connector.find_billing_schedule(empty.id) is None
     written = await connector.amend_billing_schedule(empty)
     assert written.was_created
     assert not (await connector.amend_billing_schedule(empty)).was_created
-    assert await connector.find_billing_schedule("con_acme") is not None
+    found = await connector.find_billing_schedule(empty.id)
+    assert found
+    assert found.source == written.source
 
 
 async def test_one_refused_event_leaves_none(connector: OracleFusionConnector, firm: OracleFusionFirm) -> None:
