@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,9 +63,8 @@ class Scorecard(BaseModel):
         return {name: score.exempt for name, score in self.rules.items() if score.exempt}
 
 
-@cache
 def load_scorecard(folder: Path) -> Scorecard:
-    """The score file of a connector folder, read once. Raises Misconfigured naming file, field and reason."""
+    """The score file of a connector folder. Raises Misconfigured naming file, field and reason."""
     called = f"conformance.yaml of connector {folder.name}"
     try:
         document: Any = read_yaml((folder / "conformance.yaml").read_text(encoding="utf-8"))

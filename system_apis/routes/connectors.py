@@ -6,6 +6,7 @@ import asyncio
 import math
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
@@ -146,6 +147,9 @@ class ConnectorHealth(ConnectorView):
     )
 
 
+_scorecard = cache(load_scorecard)  # a release's own file: it does not change while the tier runs
+
+
 def _in_force(declared: Budget, used: BudgetUse) -> Budget:
     """The budget the connection keeps to: the tenant's own, where it set one."""
     if used.of is None:
@@ -158,7 +162,7 @@ async def _view(rooms: Rooms, bound: Bound, *, at_most: float = math.inf) -> Con
     used = await OFFICE.use_of(bound.tenant, bound.vendor, manifest.budget)
     standing, checked_at = await rooms.schemas.standing(bound, at_most=at_most)
     freshness = await _freshness(rooms, bound)
-    card = load_scorecard(CONNECTORS / bound.vendor)
+    card = _scorecard(CONNECTORS / bound.vendor)
     return ConnectorView(
         name=bound.vendor,
         role=bound.role,
