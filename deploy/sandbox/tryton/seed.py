@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from deploy.sandbox.kit.firm import WireRefused
 from deploy.sandbox.tryton.session import TrytonSession
 
 Row = Mapping[str, str]
@@ -34,7 +35,7 @@ _RATES_FROM = date(2000, 1, 1)
 _DOLLAR = {"USD": "1", "EUR": "0.90", "GBP": "0.80", "JPY": "110", "BRL": "5", "CHF": "0.95", "CAD": "1.35"}
 _NO_CENTS = frozenset({"JPY", "KRW", "CLP", "ISK", "VND"})
 _MONTHS = 12
-_LOOKS, _MOST_LOOKS = 12, 200
+_LOOKS, _MOST_LOOKS, _PAUSE = 12, 200, 0.1  # looks at once, how often, seconds between
 
 
 class Ground:
@@ -123,13 +124,12 @@ class Ground:
 
     async def _seen_by_all_workers(self, company: int) -> None:
         """The workers of a server tell each other what changed a moment later; ours must know who works where."""
-        seen = 0
         for _ in range(_MOST_LOOKS):
-            told = await self._tryton.call("model.res.user.get_preferences", True)
-            seen = seen + 1 if company in told["companies"] else 0
-            if seen == _LOOKS:
+            looks = (self._tryton.call("model.res.user.get_preferences", True) for _ in range(_LOOKS))
+            if all(company in told["companies"] for told in await asyncio.gather(*looks)):
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_PAUSE)
+        raise WireRefused(f"company {company} was made, but not all workers of the server know who works in it")
 
     async def legal_entity(self, row: Row, years: Iterable[int]) -> int:
         """A company with its books and its standard tax, approved or not."""
@@ -179,14 +179,15 @@ class Ground:
     async def _accounts(self, company: int) -> dict[str, int]:
         codes = {"receivable": "1.2.1", "payable": "2.1.1", "revenue": "4.1.2", "expense": "5.1.3"}
         codes |= {"cash": "1.1.1", "tax": "6.3.4"}
-        rows = await self._tryton.find(
-            "account.account",
-            [["company", "=", company], ["code", "in", list(codes.values())]],
-            ["code"],
-            company=company,
-        )
-        by_code = {row["code"]: int(row["id"]) for row in rows}
-        return {use: by_code[code] for use, code in codes.items()}
+        wanted = [["company", "=", company], ["code", "in", list(codes.values())]]
+        lacking = set(codes.values())
+        for _ in range(_MOST_LOOKS):
+            rows = await self._tryton.find("account.account", wanted, ["code"], company=company)
+            by_code = {row["code"]: int(row["id"]) for row in rows}
+            if not (lacking := set(codes.values()) - by_code.keys()):
+                return {use: by_code[code] for use, code in codes.items()}
+            await asyncio.sleep(_PAUSE)  # a worker that has not heard of the company yet does not show its accounts
+        raise WireRefused(f"the chart of accounts of company {company} lacks {', '.join(sorted(lacking))}")
 
     async def fiscal_year(self, company: int, code: str, year: int) -> None:
         """A year with twelve months; each month numbers its invoices itself, as dates may not go back in a sequence."""
