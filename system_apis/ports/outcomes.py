@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from pydantic import ValidationError
 
 from shared.canonical.invoices import Invoice, InvoiceDraft
-from shared.errors.taxonomy import FieldFinding, OutcomeUnknown, VendorDrift, VendorThrottled, VendorUnavailable
+from shared.errors.taxonomy import (
+    FieldFinding,
+    Misconfigured,
+    OutcomeUnknown,
+    VendorDrift,
+    VendorRejected,
+    VendorThrottled,
+    VendorUnavailable,
+)
 
 
 @contextmanager
@@ -19,6 +27,15 @@ def begun(system: str, what: str) -> Generator[None]:
     except (VendorUnavailable, VendorThrottled) as error:
         sentence = f"{system} took {what}, whole or in part, and fell silent."
         raise OutcomeUnknown(sentence, detail=error.message) from error
+
+
+@contextmanager
+def reading_back(system: str, what: str) -> Generator[None]:
+    """Something was written already: that it cannot be read now, for whatever reason, is no refusal of the write."""
+    try:
+        yield
+    except (VendorRejected, VendorDrift, Misconfigured) as error:
+        raise OutcomeUnknown(f"{system} took {what}, and it cannot be read.", detail=error.message) from error
 
 
 @contextmanager

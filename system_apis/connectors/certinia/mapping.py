@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from shared.canonical.billing import BillingMark
 from shared.canonical.money import Money
@@ -27,8 +27,6 @@ from system_apis.connectors.certinia.payloads import (
 from system_apis.dialects.salesforce.stamps import stamp_of
 from system_apis.ports.binding import Binding
 
-Model = TypeVar("Model")
-Mapped = TypeVar("Mapped")
 _NAME: Final = 80
 _NOTES: Final = 255
 _ONE: Final = timedelta(days=1)

@@ -36,7 +36,6 @@ from system_apis.ports.binding import Binding
 
 Json = dict[str, Any]
 Model = TypeVar("Model")
-Whole = TypeVar("Whole", Deal, Agreement, Buyer)
 
 
 def changed_at(whole: Deal | Agreement | Buyer) -> datetime:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import TypeVar
 
 from shared.canonical.contracts import Contract, ContractApproval, ContractMilestone
 from shared.canonical.customers import Address, Customer
@@ -28,8 +27,6 @@ from system_apis.connectors.hubspot.payloads import (
 )
 from system_apis.ports.binding import Binding
 
-Model = TypeVar("Model")
-Rows = TypeVar("Rows", bound="CompanyRows | DealRows | ContractRows")
 _APPROVALS = {"approved": ContractApproval.APPROVED, "rejected": ContractApproval.REJECTED}
 
 

@@ -18,7 +18,7 @@ from system_apis.connectors.netsuite.directory import external_id
 from system_apis.connectors.netsuite.door import VENDOR
 from system_apis.connectors.netsuite.payloads import InvoiceRecord, PaymentRecord
 from system_apis.ports.binding import Binding
-from system_apis.ports.outcomes import begun, canonical, departures
+from system_apis.ports.outcomes import begun, canonical, departures, reading_back
 
 _OURS = ("period", "customer_id")
 _READ = ("number", "legal_entity", "currency", "invoice_on", "state", "tax", "gross", "paid", *_OURS)
@@ -38,7 +38,7 @@ class Receivables:
         self._taxes = taxes
         self._places = desk.fields["invoice"]
         read = (self._places.path(name).partition(".")[0] for name in _READ)
-        self._members = ",".join(dict.fromkeys(("externalId", "lastModifiedDate", *read)))
+        self._members = ",".join(dict.fromkeys(("id", "externalId", "lastModifiedDate", *read)))
 
     async def create_invoice(self, draft: InvoiceDraft) -> Invoice:
         """Look for our id, else post once and compare; an invoice that came out otherwise is deleted again."""
@@ -61,10 +61,11 @@ class Receivables:
             )
             await self._client.put("invoice", key, body, repeatable=False, lines=len(draft.lines))
             with begun(VENDOR, f"invoice {draft.id}"):
-                record = await self._desk.read_back(
-                    "invoice", key, InvoiceRecord, fields=self._places, only=self._members
-                )
-                posted = (await self._invoices([record]))[0]
+                with reading_back("netsuite", f"invoice {draft.id}"):
+                    record = await self._desk.read_back(
+                        "invoice", key, InvoiceRecord, fields=self._places, only=self._members
+                    )
+                    posted = (await self._invoices([record]))[0]
                 if differences := departures(posted, draft):
                     await self._client.delete("invoice", record.id)
                     raise VendorRejected(f"netsuite posted otherwise and the invoice was deleted again: {differences}")
@@ -77,7 +78,7 @@ class Receivables:
 
     async def list_invoices(self, since: datetime | None, cursor: str | None, limit: int) -> Page[Invoice]:
         """Invoices by change: ids by SuiteQL, then their records in batches."""
-        needed = [self._places.path(name).lower() for name in _OURS]
+        needed = [self._places.path(name).partition(".")[0].lower() for name in _OURS]
         rows, following = await changed_page(self._client, "CustInvc", since, cursor, limit, self._zone, needed=needed)
         found = await self._client.batch("invoice", [row.id for row in rows], InvoiceRecord, fields=self._places)
         by_id = {record.id: record for record in found}

@@ -34,7 +34,7 @@ from system_apis.connectors.s4hana.mapping import (
 from system_apis.connectors.s4hana.payloads import InvoiceRow, LineRow, MadeRow, RequestItemRow, RequestRow
 from system_apis.connectors.s4hana.writing import Desk
 from system_apis.dialects.odata import any_of
-from system_apis.ports.outcomes import begun, canonical, departures
+from system_apis.ports.outcomes import begun, canonical, departures, reading_back
 
 _ACTION = f"{MAKING}/BillingDocument/SAP__self.CreateFromSDDocument"
 _REJECTED = "C"
@@ -110,8 +110,9 @@ class Invoices(Desk):
             raise OutcomeUnknown(f"{VENDOR} made {len(made)} billing documents of one request.")
         number = _made(made[0])
         with begun(VENDOR, f"invoice {draft.id}"):
-            row = await self._read_back(number)
-            posted = await self._shown(row, Decimal(0))
+            with reading_back(VENDOR, f"invoice {draft.id}"):
+                row = await self._read_back(number)
+                posted = await self._shown(row, Decimal(0))
             if row.posting != CLEARED:
                 await self._cancel(number)
                 raise _unposted(made[0], number)

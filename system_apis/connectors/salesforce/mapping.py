@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.canonical.contracts import Contract, ContractApproval, ContractMilestone
 from shared.canonical.customers import Address, Customer
@@ -26,8 +26,6 @@ from system_apis.connectors.salesforce.payloads import (
 from system_apis.dialects.salesforce.stamps import stamp_of
 from system_apis.ports.binding import Binding
 
-Model = TypeVar("Model")
-Mapped = TypeVar("Mapped")
 _ACTIVATED = "Activated"
 _REJECTED = "Rejected"
 

@@ -130,7 +130,7 @@ class TrytonConnector:
         try:
             await self._client.ask(f"model.{name}.read", [], list(fields))
         except ScopeMissing:
-            if len(fields) == 1:
+            if len(fields) <= 1:
                 return []
             middle = len(fields) // 2
             parts = await asyncio.gather(*(self._readable(name, part) for part in (fields[:middle], fields[middle:])))

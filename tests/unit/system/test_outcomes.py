@@ -13,12 +13,13 @@ from shared.canonical.references import SourceRef
 from shared.errors.taxonomy import (
     OutcomeUnknown,
     PlatformError,
+    ScopeMissing,
     VendorDrift,
     VendorRejected,
     VendorThrottled,
     VendorUnavailable,
 )
-from system_apis.ports.outcomes import begun, canonical, canonical_record, departures
+from system_apis.ports.outcomes import begun, canonical, canonical_record, departures, reading_back
 from tests.conformance.erp_firm import draft
 
 
@@ -35,6 +36,15 @@ def test_silence_after_a_first_write_leaves_the_outcome_unknown(silence: Platfor
 def test_an_answer_after_a_first_write_is_told_as_it_is() -> None:
     with pytest.raises(VendorRejected), begun("acme", "invoice inv_1"):
         raise VendorRejected("No such tax code.")
+
+
+@pytest.mark.parametrize(
+    "refusal", [VendorRejected("No such field."), VendorDrift("No net."), ScopeMissing("The field is withheld.")]
+)
+def test_what_was_written_and_cannot_be_read_is_an_unknown_outcome(refusal: PlatformError) -> None:
+    with pytest.raises(OutcomeUnknown, match="acme took invoice inv_1") as told, reading_back("acme", "invoice inv_1"):
+        raise refusal
+    assert told.value.detail == refusal.message
 
 
 def test_what_does_not_fit_our_language_is_drift_that_names_system_and_field() -> None:
