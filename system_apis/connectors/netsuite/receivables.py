@@ -61,7 +61,7 @@ class Receivables:
             )
             await self._client.put("invoice", key, body, repeatable=False, lines=len(draft.lines))
             with begun(VENDOR, f"invoice {draft.id}"):
-                with reading_back("netsuite", f"invoice {draft.id}"):
+                with reading_back(VENDOR, f"invoice {draft.id}"):
                     record = await self._desk.read_back(
                         "invoice", key, InvoiceRecord, fields=self._places, only=self._members
                     )
